@@ -1,0 +1,2 @@
+//! ZMTP codec.
+#![no_std]
