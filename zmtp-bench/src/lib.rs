@@ -1,1 +1,18 @@
-//! Benches and foreign peers.
+//! Benches of zmtp, and the foreign ZeroMQ implementations that benches and interoperability tests run against.
+//!
+//! Nothing here is published or part of the product. Every foreign implementation is a module of [`peers`] behind a
+//! cargo feature of its own, none of them on by default:
+//!
+//! | feature | peer | needs |
+//! |---|---|---|
+//! | `libzmq` | libzmq 4.3.5 with CURVE from libsodium, draft API on | a C and C++ compiler, a shell and `make` |
+//!
+//! A feature each, because each peer costs its own tools and build time, and because a peer that does not build
+//! somewhere must not take the others with it. Sources come with the crates; no installed library is ever used, so that
+//! the same lock file means the same peer on every machine.
+//!
+//! This is the one crate of the workspace with `unsafe` code: foreign functions cannot be called without it. All of it
+//! is below [`peers`] and in the build script.
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+pub mod peers;

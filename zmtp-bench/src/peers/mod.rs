@@ -1,0 +1,5 @@
+//! Foreign ZeroMQ implementations, each behind the feature of its name, with just enough safe interface to test and to
+//! measure against.
+
+#[cfg(feature = "libzmq")]
+pub mod libzmq;

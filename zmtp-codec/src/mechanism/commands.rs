@@ -1,0 +1,118 @@
+//! Handshake commands in their exact wire form, as written and as read.
+//!
+//! A mechanism that keeps a transcript hashes these octets, never a reconstruction of them.
+
+use alloc::vec::Vec;
+
+use crate::{Command, CommandError, FrameHeader, FrameKind, RawCommand};
+
+/// The handshake commands that wait to be sent: whole frames, one behind the other.
+#[derive(Debug, Default)]
+pub struct Commands {
+    wire: Vec<u8>,
+}
+
+impl Commands {
+    /// No commands yet. Allocates nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { wire: Vec::new() }
+    }
+
+    /// Adds the command `name` whose data is the concatenation of `data`, and returns the frame exactly as it will be
+    /// sent.
+    ///
+    /// # Panics
+    /// When `name` is empty or has more than 255 octets: command names are constants of a mechanism.
+    #[expect(clippy::panic, reason = "a programmer's mistake in a constant, never reached by what a peer sends")]
+    pub fn push(&mut self, name: &'static str, data: &[&[u8]]) -> &[u8] {
+        let name_len = match u8::try_from(name.len()) {
+            Ok(len) if len > 0 => len,
+            _ => panic!("a command name has 1 to 255 octets"),
+        };
+        let body_len = 1 + name.len() + data.iter().map(|piece| piece.len()).sum::<usize>();
+        let start = self.begin(body_len);
+        self.wire.push(name_len);
+        self.wire.extend_from_slice(name.as_bytes());
+        for piece in data {
+            self.wire.extend_from_slice(piece);
+        }
+        self.wire.get(start..).unwrap_or_default()
+    }
+
+    /// Adds `command` and returns the frame exactly as it will be sent.
+    pub fn push_command(&mut self, command: &Command) -> &[u8] {
+        let start = self.begin(command.body_len());
+        command.encode_body(&mut self.wire);
+        self.wire.get(start..).unwrap_or_default()
+    }
+
+    /// All frames so far.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.wire
+    }
+
+    /// True when nothing waits.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.wire.is_empty()
+    }
+
+    /// Forgets the frames, once they were handed on. Keeps the allocation.
+    pub fn clear(&mut self) {
+        self.wire.clear();
+    }
+
+    fn begin(&mut self, body_len: usize) -> usize {
+        let start = self.wire.len();
+        let header = FrameHeader::new(FrameKind::Command, body_len as u64).encode();
+        self.wire.reserve(header.len() + body_len);
+        self.wire.extend_from_slice(&header);
+        start
+    }
+}
+
+/// A handshake command as it was received: every octet of its frame.
+///
+/// The body is not parsed yet, since not all of them parse: libzmq's PLAIN server misspells its ERROR so that its name
+/// length points past the end. Mechanisms without such quirks begin with [`parse`](Self::parse).
+#[derive(Clone, Copy, Debug)]
+pub struct WireCommand<'a> {
+    wire: &'a [u8],
+    header_len: usize,
+}
+
+impl<'a> WireCommand<'a> {
+    /// The command frame `wire`, whose header takes the first `header_len` octets.
+    #[must_use]
+    pub const fn new(wire: &'a [u8], header_len: usize) -> Self {
+        Self { wire, header_len }
+    }
+
+    /// The whole frame, header and body.
+    #[must_use]
+    pub const fn wire(&self) -> &'a [u8] {
+        self.wire
+    }
+
+    /// The frame's header as it was received, which need not be the shortest form.
+    #[must_use]
+    pub fn header(&self) -> &'a [u8] {
+        self.wire.get(..self.header_len).unwrap_or_default()
+    }
+
+    /// The frame's body: name length, name and data.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.wire.get(self.header_len..).unwrap_or_default()
+    }
+
+    /// The command's name and data.
+    ///
+    /// # Errors
+    /// [`CommandError`] when the body has no well-formed name.
+    pub fn parse(&self) -> Result<RawCommand<'a>, CommandError> {
+        RawCommand::decode(self.body())
+    }
+}

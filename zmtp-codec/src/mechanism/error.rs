@@ -1,0 +1,111 @@
+//! What can go wrong inside a mechanism, split by whose fault it is.
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use thiserror::Error;
+
+use super::Refusal;
+use crate::{CommandError, ErrorReason, PropertyError};
+
+/// Why a handshake failed, as the mechanism sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MechanismError {
+    /// The peer sent another command than its state allows.
+    #[error("expected {expected}, the peer sent {received}")]
+    UnexpectedCommand {
+        /// What would have been right.
+        expected: &'static str,
+        /// The name that came, escaped and cut to 32 characters.
+        received: String,
+    },
+    /// The peer's command breaks the grammar of its mechanism.
+    #[error("malformed {command}: {problem}")]
+    Malformed {
+        /// The command's name.
+        command: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The body is no command at all, or a standard command breaks its grammar.
+    #[error("malformed command")]
+    Command(#[from] CommandError),
+    /// The metadata in the peer's command is not well-formed.
+    #[error("malformed properties in {command}")]
+    Properties {
+        /// The command that carried them.
+        command: &'static str,
+        /// What is wrong with them.
+        source: PropertyError,
+    },
+    /// A box did not open, a signature or a key was not acceptable. On purpose it does not say more.
+    #[error("the peer's {command} failed cryptographic verification")]
+    Cryptographic {
+        /// The command that carried it.
+        command: &'static str,
+    },
+    /// The peer sent ERROR.
+    #[error("the peer refused with the reason \"{reason}\"")]
+    PeerError {
+        /// What the peer said. Anyone on the path can forge it until a session is sealed.
+        reason: ErrorReason,
+    },
+    /// The application refused the peer.
+    #[error("the peer was refused {0}")]
+    Refused(Refusal),
+    /// The mechanism could not do its own part.
+    #[error("the mechanism cannot go on: {0}")]
+    Local(&'static str),
+    /// The caller used a state that it was not in: never caused by a peer.
+    #[error("the mechanism was misused: {0}")]
+    Misuse(&'static str),
+}
+
+impl MechanismError {
+    /// An [`UnexpectedCommand`](Self::UnexpectedCommand) whose `received` name is made safe to print.
+    #[must_use]
+    pub fn unexpected(expected: &'static str, received: &[u8]) -> Self {
+        const SHOWN: usize = 32;
+        let mut name = String::new();
+        for octet in received.iter().take(SHOWN) {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{}", octet.escape_ascii());
+        }
+        if received.len() > SHOWN {
+            name.push('…');
+        }
+        Self::UnexpectedCommand { expected, received: name }
+    }
+}
+
+/// Why a direction can send no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// Every nonce of this direction was used. A connection that lives this long must be made anew.
+    #[error("the nonces of this session are used up; open a new connection")]
+    NoncesExhausted,
+}
+
+/// Why a received frame could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The frame does not have the form that the mechanism prescribes (a plaintext frame on a secured connection
+    /// is one).
+    #[error("the frame is not of the form that the mechanism prescribes: {0}")]
+    Malformed(&'static str),
+    /// The nonce is not newer than the last one: a replay, or frames out of order.
+    #[error("the frame's nonce is not newer than the one before it")]
+    Sequence,
+    /// The tag is wrong: the frame was not made by the peer, or was changed on the way.
+    #[error("the frame failed authentication")]
+    Forged,
+    /// The inner flags are not one of the three kinds of frame.
+    #[error("the flags inside the frame are not legal: {flags:#04x}")]
+    InnerFlags {
+        /// The octet that came.
+        flags: u8,
+    },
+}

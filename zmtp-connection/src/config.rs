@@ -1,0 +1,328 @@
+//! What a connection is told before it starts: who we are, what we accept, how long we wait.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+use zmtp_codec::{Identity, IdentityError, Properties, PropertyError, SocketType, Ttl};
+
+/// Everything a connection needs to know about our side except its security mechanism.
+///
+/// One value is made once and serves any number of connections; cloning it is cheap enough for that.
+///
+/// ```
+/// use zmtp_connection::ConnectionConfig;
+/// use zmtp_connection::codec::SocketType;
+///
+/// let config = ConnectionConfig::builder(SocketType::Dealer)
+///     .identity("worker-7")
+///     .property("X-Zone", "eu-north")
+///     .build()?;
+/// assert_eq!(config.socket_type(), SocketType::Dealer);
+/// # Ok::<(), zmtp_connection::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    socket_type: SocketType,
+    properties: Properties,
+    limits: Limits,
+    handshake_timeout: Option<Duration>,
+    high_water_mark: usize,
+    heartbeat: Option<HeartbeatConfig>,
+}
+
+impl ConnectionConfig {
+    /// A socket of this type, anonymous, with the default limits and no heartbeats of its own.
+    #[must_use]
+    pub fn new(socket_type: SocketType) -> Self {
+        let builder = Self::builder(socket_type);
+        Self {
+            socket_type,
+            properties: builder.properties_of(&Identity::default()),
+            limits: builder.limits,
+            handshake_timeout: builder.handshake_timeout,
+            high_water_mark: builder.high_water_mark,
+            heartbeat: builder.heartbeat,
+        }
+    }
+
+    /// Starts a configuration for a socket of this type.
+    #[must_use]
+    pub const fn builder(socket_type: SocketType) -> ConfigBuilder {
+        ConfigBuilder {
+            socket_type,
+            identity: None,
+            extra: Vec::new(),
+            limits: Limits::new(),
+            handshake_timeout: Some(Duration::from_secs(30)),
+            high_water_mark: 1 << 20,
+            heartbeat: None,
+        }
+    }
+
+    /// Our socket type.
+    #[must_use]
+    pub const fn socket_type(&self) -> SocketType {
+        self.socket_type
+    }
+
+    /// The properties of our READY, Socket-Type first.
+    #[must_use]
+    pub const fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    /// What we accept from a peer.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How long the whole handshake may take; `None` is for ever.
+    #[must_use]
+    pub const fn handshake_timeout(&self) -> Option<Duration> {
+        self.handshake_timeout
+    }
+
+    /// How many octets may wait to be sent before the connection asks its user to wait.
+    #[must_use]
+    pub const fn high_water_mark(&self) -> usize {
+        self.high_water_mark
+    }
+
+    /// The heartbeats that we send, if any.
+    #[must_use]
+    pub const fn heartbeat(&self) -> Option<&HeartbeatConfig> {
+        self.heartbeat.as_ref()
+    }
+}
+
+/// Collects a [`ConnectionConfig`]; everything is checked by [`build`](Self::build).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConfigBuilder {
+    socket_type: SocketType,
+    identity: Option<Bytes>,
+    extra: Vec<(String, Bytes)>,
+    limits: Limits,
+    handshake_timeout: Option<Duration>,
+    high_water_mark: usize,
+    heartbeat: Option<HeartbeatConfig>,
+}
+
+impl ConfigBuilder {
+    /// The name by which a ROUTER peer addresses us: up to 255 octets, the first of them not zero.
+    pub fn identity(mut self, identity: impl Into<Bytes>) -> Self {
+        self.identity = Some(identity.into());
+        self
+    }
+
+    /// A property to announce to the peer beside Socket-Type and Identity.
+    ///
+    /// The name consists of letters, digits and `-_.+`; by custom an application's own names begin with `X-`. They
+    /// are sent in the order in which they were given here.
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.extra.push((name.into(), value.into()));
+        self
+    }
+
+    /// What to accept from a peer.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long the whole handshake may take, from the first octet on; progress does not extend it. 30 s by default,
+    /// `None` waits for ever.
+    pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// How many octets may wait to be sent before `send` waits and `feed` refuses: 1 MiB by default. One message
+    /// beyond the mark is always taken whole.
+    pub const fn high_water_mark(mut self, octets: usize) -> Self {
+        self.high_water_mark = octets;
+        self
+    }
+
+    /// Sends PINGs and drops a silent peer. Without this, the peer's PINGs are still answered and its TTL honoured.
+    pub const fn heartbeat(mut self, heartbeat: HeartbeatConfig) -> Self {
+        self.heartbeat = Some(heartbeat);
+        self
+    }
+
+    /// Checks it all.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that cannot be, the first one if there are several.
+    pub fn build(self) -> Result<ConnectionConfig, ConfigError> {
+        let identity = match &self.identity {
+            Some(identity) => Identity::new(identity.clone())?,
+            None => Identity::default(),
+        };
+        let mut properties = self.properties_of(&identity);
+        for (name, value) in &self.extra {
+            let standard = [Properties::SOCKET_TYPE, Properties::IDENTITY];
+            if Properties::is_reserved(name) || standard.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+                return Err(ConfigError::ReservedProperty { name: name.clone() });
+            }
+            properties
+                .push(name.clone(), value.clone())
+                .map_err(|source| ConfigError::Property { name: name.clone(), source })?;
+        }
+        let (count, len) = (properties.len(), properties.encoded_len());
+        if count > MAX_OWN_PROPERTIES || len > MAX_OWN_METADATA {
+            return Err(ConfigError::TooMuchMetadata { count, len });
+        }
+        Ok(ConnectionConfig {
+            socket_type: self.socket_type,
+            properties,
+            limits: self.limits,
+            handshake_timeout: self.handshake_timeout,
+            high_water_mark: self.high_water_mark,
+            heartbeat: self.heartbeat,
+        })
+    }
+
+    /// Socket-Type and, where libzmq sends it too, Identity.
+    fn properties_of(&self, identity: &Identity) -> Properties {
+        Properties::for_socket(self.socket_type, identity)
+    }
+}
+
+/// Peers count 64 properties at most (our own limit on them), so we announce no more.
+const MAX_OWN_PROPERTIES: usize = 64;
+/// Peers of our kind take a handshake command of 64 KiB; some room is left for the mechanism's own part.
+const MAX_OWN_METADATA: usize = 60 * 1024;
+
+/// What a peer may send. All limits are finite by default, and a larger thing ends the connection with an error that
+/// names the limit. None of them counts a security mechanism's overhead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Limits {
+    pub(crate) frame: usize,
+    pub(crate) message: usize,
+    pub(crate) parts: usize,
+    pub(crate) command: usize,
+    pub(crate) handshake_command: usize,
+}
+
+impl Limits {
+    /// Frame and message 64 MiB, 4,096 parts, commands 64 KiB.
+    pub const fn new() -> Self {
+        Self { frame: 64 << 20, message: 64 << 20, parts: 4096, command: 64 << 10, handshake_command: 64 << 10 }
+    }
+
+    /// Octets in one frame of a message. Checked when the frame's header arrives, before anything is reserved for it.
+    pub const fn max_frame(mut self, octets: usize) -> Self {
+        self.frame = octets;
+        self
+    }
+
+    /// Octets in all frames of one message together.
+    pub const fn max_message(mut self, octets: usize) -> Self {
+        self.message = octets;
+        self
+    }
+
+    /// Frames in one message; 0 is taken as 1.
+    pub const fn max_parts(mut self, parts: usize) -> Self {
+        self.parts = if parts == 0 { 1 } else { parts };
+        self
+    }
+
+    /// Octets in the body of a command after the handshake. It bounds topics; PING and PONG always fit.
+    pub const fn max_command(mut self, octets: usize) -> Self {
+        self.command = if octets < MIN_COMMAND { MIN_COMMAND } else { octets };
+        self
+    }
+
+    /// Octets in the body of a command during the handshake, when the peer has proven nothing yet.
+    pub const fn max_handshake_command(mut self, octets: usize) -> Self {
+        self.handshake_command = octets;
+        self
+    }
+}
+
+/// The largest PING: name, TTL and 16 octets of context. A smaller command limit would break heartbeats.
+const MIN_COMMAND: usize = 23;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Our own heartbeats: how often a PING goes out, and how long a peer may stay silent after it (RFC 37, "Heartbeats").
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct HeartbeatConfig {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) ttl: Ttl,
+    pub(crate) ping_old_peers: bool,
+}
+
+impl HeartbeatConfig {
+    /// A PING every `interval`, the first one after one interval; a peer that sends nothing at all for as long after
+    /// a PING is given up. No TTL is announced. An interval below a millisecond is taken as one.
+    pub const fn every(interval: Duration) -> Self {
+        let interval = if interval.as_millis() == 0 { Duration::from_millis(1) } else { interval };
+        Self { interval, timeout: Some(interval), ttl: Ttl::ZERO, ping_old_peers: false }
+    }
+
+    /// How long after a PING the peer may stay silent. Any octet counts as a sign of life, not only a PONG. `None`
+    /// never gives a peer up.
+    pub const fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Asks the peer to give *us* up after this much silence. Rounded up to tenths of a second and capped at 65.5 s,
+    /// beyond which libzmq miscalculates; zero announces none.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Ttl::from_duration(ttl);
+        self
+    }
+
+    /// Sends PINGs also to peers that announced ZMTP 3.0. libzmq 4.2.0 to 4.3.2 do so and answer them; 4.0 and 4.1 do
+    /// not. Such a peer is never given up for silence.
+    pub const fn ping_zmtp_3_0(mut self, yes: bool) -> Self {
+        self.ping_old_peers = yes;
+        self
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The identity is too long or begins with a zero octet.
+    #[error("the identity cannot be used")]
+    Identity(#[from] IdentityError),
+    /// The property's name or value is not allowed, or the name was given twice.
+    #[error("the property {name:?} cannot be announced")]
+    Property {
+        /// The name as it was given.
+        name: String,
+        /// Why not.
+        source: PropertyError,
+    },
+    /// The name belongs to the protocol or to the receiving side.
+    #[error(
+        "the property {name:?} is reserved: set the socket type and identity by their own methods, and choose a name beginning with X- for your own"
+    )]
+    ReservedProperty {
+        /// The name as it was given.
+        name: String,
+    },
+    /// More than a peer would take.
+    #[error("{count} properties of {len} octets in all are too much for one handshake command (64 and 61,440 at most)")]
+    TooMuchMetadata {
+        /// How many there are.
+        count: usize,
+        /// Their octets on the wire.
+        len: usize,
+    },
+}

@@ -1,0 +1,561 @@
+//! Octets in, messages and commands out.
+//!
+//! The decoder owns the receive buffer and lends it out to be filled. It walks over the frames in it, opens them in
+//! place and keeps only an index of where the parts of the current message lie. Nothing is copied and nothing is
+//! reference-counted until somebody asks to keep a message; whoever only looks at it pays for neither.
+//!
+//! A body of [`LARGE_BODY`] octets or more that is not there yet gets an allocation of its own, and is read straight
+//! into it: only what was already read of it is moved there.
+
+use std::ops::Range;
+
+use bytes::buf::{BufMut, Limit};
+use bytes::{Buf, Bytes, BytesMut};
+use zmtp_codec::{Command, CommandName, FrameHeader, FrameKind, Opener, Ping, Pong, RawCommand};
+
+use super::message_ref::{At, MessageRef};
+use super::pattern::Pattern;
+use crate::config::Limits;
+use crate::error::DecodeError;
+use crate::message::Message;
+
+/// Bodies from this size on are read into an allocation of their own, unless they are complete in the buffer.
+pub const LARGE_BODY: usize = 32 * 1024;
+/// How far an allocation may run ahead of what was received, on the strength of a declared length alone.
+const AHEAD: usize = 256 * 1024;
+
+/// The receiving direction of a ready connection.
+///
+/// Call order: fill [`receive_buffer`](Self::receive_buffer), then [`poll`](Self::poll) until it returns `None`, then
+/// fill again. After [`Decoded::Message`], and before the next `poll`, look at the message with
+/// [`message`](Self::message) or keep it with [`take_message`](Self::take_message).
+///
+/// An error ends the connection: every later `poll` fails with [`DecodeError::Poisoned`].
+pub struct Decoder<O> {
+    opener: O,
+    limits: Limits,
+    pattern: Pattern,
+    /// Received octets. Those before `base` were handed out; frames up to `scan` are indexed.
+    buf: BytesMut,
+    base: usize,
+    scan: usize,
+    /// How many octets the frame at `scan` still lacks, as far as is known.
+    missing: usize,
+    /// A message of one buffered part; only meaningful while `parts` is empty.
+    one: Range<usize>,
+    /// The parts of the message under assembly, or of the one being lent.
+    parts: Vec<At>,
+    /// Octets in the parts so far.
+    payload: usize,
+    /// The message under `one` or `parts` is complete and was announced.
+    announced: bool,
+    /// The frame interface is in the middle of a message.
+    amid_frames: bool,
+    large: Option<LargeBody>,
+    ignored: u64,
+    failed: bool,
+}
+
+/// A body that is received into its own allocation.
+struct LargeBody {
+    header: [u8; 9],
+    header_len: usize,
+    kind: FrameKind,
+    body: BytesMut,
+    want: usize,
+}
+
+/// What [`Decoder::poll`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decoded {
+    /// A whole message: look at it or take it before the next poll.
+    Message,
+    /// A command for the application: SUBSCRIBE, CANCEL, JOIN, LEAVE, or one that we do not know.
+    Command(Command),
+    /// The peer asks for a sign of life: answer with a PONG.
+    Ping(Ping),
+    /// The peer answers our PING.
+    Pong(Pong),
+}
+
+/// What [`Decoder::poll_frame`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodedFrame {
+    /// One frame of a message, and whether more of the same message follow.
+    Part {
+        /// The frame's payload.
+        payload: Bytes,
+        /// More frames of this message follow.
+        more: bool,
+    },
+    /// As [`Decoded::Command`].
+    Command(Command),
+    /// As [`Decoded::Ping`].
+    Ping(Ping),
+    /// As [`Decoded::Pong`].
+    Pong(Pong),
+}
+
+/// One frame further.
+enum Step {
+    /// The frame was a part, now in `one` or `parts`.
+    Part {
+        more: bool,
+    },
+    Command(At),
+}
+
+impl<O: Opener> Decoder<O> {
+    /// A decoder for what `opener` opens. `leftover` was received behind the handshake.
+    pub(crate) fn new(opener: O, limits: Limits, pattern: Pattern, leftover: BytesMut) -> Self {
+        Self {
+            opener,
+            limits,
+            pattern,
+            buf: leftover,
+            base: 0,
+            scan: 0,
+            missing: 0,
+            one: 0..0,
+            parts: Vec::new(),
+            payload: 0,
+            announced: false,
+            amid_frames: false,
+            large: None,
+            ignored: 0,
+            failed: false,
+        }
+    }
+
+    /// Memory to read into. `hint` is how much one read may bring; it is at least what the current frame lacks, and
+    /// never more than what a large body lacks.
+    ///
+    /// Costs nothing while there is room. A buffer whose messages were all dropped is used again.
+    pub fn receive_buffer(&mut self, hint: usize) -> Limit<&mut BytesMut> {
+        self.release();
+        if self.large.is_none() {
+            self.make_room(hint);
+        }
+        match &mut self.large {
+            Some(large) => large.receive_buffer(),
+            None => (&mut self.buf).limit(hint.max(self.missing).max(1)),
+        }
+    }
+
+    /// Copies `octets` in, for callers that have them in a buffer of their own.
+    ///
+    /// It takes a part of a large body at a time, so it may have to be called again: it returns how many octets it
+    /// took, after which [`poll`](Self::poll) is due.
+    pub fn receive(&mut self, octets: &[u8]) -> usize {
+        let mut room = self.receive_buffer(octets.len());
+        let count = octets.len().min(room.remaining_mut());
+        room.put_slice(&octets[..count]);
+        count
+    }
+
+    /// The next thing in the buffer; `None` when more octets are needed. Linear in what it consumes, no recursion.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything the peer may not send. What came before it was returned before.
+    #[inline]
+    pub fn poll(&mut self) -> Result<Option<Decoded>, DecodeError> {
+        self.begin_poll()?;
+        if self.amid_frames {
+            return Err(DecodeError::MidMessage);
+        }
+        loop {
+            let found = match self.step(self.limits.message) {
+                Ok(None) => return Ok(None),
+                Ok(Some(Step::Part { more: true })) => continue,
+                Ok(Some(Step::Part { more: false })) => self.complete(),
+                Ok(Some(Step::Command(at))) => self.command(&at),
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(None) => self.release(),
+                Ok(found) => return Ok(found),
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+    }
+
+    /// The next frame in the buffer, as soon as it is there: the incremental interface, for messages too large to
+    /// hold. The limits for whole messages and for the number of parts do not apply here, nor do the rules of the
+    /// socket type; the limit for a frame does. May take over a message that [`poll`](Self::poll) has begun; the
+    /// other way round only between messages.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn poll_frame(&mut self) -> Result<Option<DecodedFrame>, DecodeError> {
+        self.begin_poll()?;
+        if !self.parts.is_empty() {
+            // Left by `poll` in the middle of a message: these are all followed by more.
+            let at = self.parts.remove(0);
+            let payload = Bytes::copy_from_slice(at.slice(&self.buf));
+            self.amid_frames = true;
+            return Ok(Some(DecodedFrame::Part { payload, more: true }));
+        }
+        loop {
+            self.payload = 0;
+            let found = match self.step(usize::MAX) {
+                Ok(None) => return Ok(None),
+                Ok(Some(Step::Part { more })) => {
+                    self.amid_frames = more;
+                    let payload = self.take_message().into_parts().swap_remove(0);
+                    return Ok(Some(DecodedFrame::Part { payload, more }));
+                }
+                Ok(Some(Step::Command(at))) => self.command(&at),
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(None) => self.release(),
+                Ok(Some(Decoded::Command(command))) => return Ok(Some(DecodedFrame::Command(command))),
+                Ok(Some(Decoded::Ping(ping))) => return Ok(Some(DecodedFrame::Ping(ping))),
+                Ok(Some(Decoded::Pong(pong))) => return Ok(Some(DecodedFrame::Pong(pong))),
+                Ok(Some(Decoded::Message)) => return Ok(None),
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+    }
+
+    /// The message that [`Decoded::Message`] announced, lent until the next call. Costs nothing.
+    #[must_use]
+    #[inline]
+    pub fn message(&self) -> MessageRef<'_> {
+        MessageRef::new(&self.buf, self.one.clone(), &self.parts)
+    }
+
+    /// The message that [`Decoded::Message`] announced, to keep: one reference count for it, and one more for each
+    /// further part.
+    #[must_use]
+    pub fn take_message(&mut self) -> Message {
+        self.announced = false;
+        self.payload = 0;
+        if let [At::Own(octets)] = self.parts.as_mut_slice() {
+            let octets = std::mem::take(octets);
+            self.parts.clear();
+            self.base = self.scan;
+            return Message::from(octets);
+        }
+        let mut span = self.buf.split_to(self.scan);
+        self.base = 0;
+        self.scan = 0;
+        if self.parts.is_empty() {
+            let one = std::mem::replace(&mut self.one, 0..0);
+            span.truncate(one.end);
+            span.advance(one.start);
+            return Message::from(span.freeze());
+        }
+        let span = span.freeze();
+        let parts = self.parts.drain(..).map(|at| match at {
+            At::Buffered(range) => span.slice(range),
+            At::Own(octets) => octets,
+        });
+        // There is at least one: `parts` was not empty.
+        Message::from_parts(parts).unwrap_or_else(|| Message::from(Bytes::new()))
+    }
+
+    /// To be called at the end of the stream.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] when it ended inside a frame or between the frames of a message.
+    pub fn finish(&mut self) -> Result<(), DecodeError> {
+        self.begin_poll()?;
+        let clean = self.buf.len() == self.scan && self.large.is_none() && self.parts.is_empty() && !self.amid_frames;
+        if clean { Ok(()) } else { Err(self.fail(DecodeError::Truncated)) }
+    }
+
+    /// How many well-formed things were dropped because they mean nothing to our socket type: subscriptions where
+    /// nothing is published, groups where there are none, multipart messages where a message has one part.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// Octets received and not yet handed out.
+    pub(crate) fn into_leftover(mut self) -> Bytes {
+        self.release();
+        self.drop_consumed();
+        self.buf.freeze()
+    }
+
+    fn begin_poll(&mut self) -> Result<(), DecodeError> {
+        if self.failed {
+            return Err(DecodeError::Poisoned);
+        }
+        self.release();
+        Ok(())
+    }
+
+    fn fail(&mut self, error: DecodeError) -> DecodeError {
+        self.failed = true;
+        self.buf = BytesMut::new();
+        self.parts = Vec::new();
+        self.one = 0..0;
+        self.large = None;
+        (self.base, self.scan) = (0, 0);
+        error
+    }
+
+    /// Lets go of the message that was lent, and of everything else that is behind us.
+    #[inline]
+    fn release(&mut self) {
+        if self.announced {
+            self.announced = false;
+            self.parts.clear();
+            self.payload = 0;
+        }
+        if self.parts.is_empty() {
+            self.base = self.scan;
+        }
+    }
+
+    /// Takes the next frame, if it is all there.
+    #[inline]
+    fn step(&mut self, max_message: usize) -> Result<Option<Step>, DecodeError> {
+        if self.large.is_some() {
+            return self.step_large(max_message);
+        }
+        let input = &self.buf[self.scan..];
+        let Some((header, header_len)) = FrameHeader::decode(input)? else {
+            self.missing = 0;
+            return Ok(None);
+        };
+        let body_len = self.check_declared(header, max_message)?;
+        let body_at = self.scan + header_len;
+        let available = self.buf.len() - body_at;
+        if available < body_len {
+            if body_len >= LARGE_BODY {
+                self.begin_large(header.kind(), header_len, body_len);
+            } else {
+                self.missing = body_len - available;
+            }
+            return Ok(None);
+        }
+        let frame_at = self.scan;
+        self.scan = body_at + body_len;
+        self.missing = 0;
+        if self.opener.is_identity() {
+            return self.take(header.kind(), At::Buffered(body_at..self.scan)).map(Some);
+        }
+        let (header_octets, body) = self.buf[frame_at..self.scan].split_at_mut(header_len);
+        let opened = self.opener.open(header_octets, header.kind(), body)?;
+        let payload = opened.payload();
+        let at = At::Buffered(body_at + payload.start..body_at + payload.end);
+        self.check_opened(opened.kind(), at.len(), max_message)?;
+        self.take(opened.kind(), at).map(Some)
+    }
+
+    /// Adds an opened frame to the message, or passes it on as a command.
+    #[inline]
+    fn take(&mut self, kind: FrameKind, at: At) -> Result<Step, DecodeError> {
+        let more = match kind {
+            FrameKind::Command => return Ok(Step::Command(at)),
+            FrameKind::More => true,
+            FrameKind::Last => false,
+        };
+        self.payload += at.len();
+        match at {
+            At::Buffered(range) if !more && self.parts.is_empty() => self.one = range,
+            at => {
+                if self.parts.len() >= self.limits.parts {
+                    return Err(DecodeError::TooManyParts { limit: self.limits.parts });
+                }
+                self.parts.push(at);
+            }
+        }
+        Ok(Step::Part { more })
+    }
+
+    /// The message is complete: announce it, drop it or refuse it, as our socket type has it.
+    #[inline]
+    fn complete(&mut self) -> Result<Option<Decoded>, DecodeError> {
+        self.announced = true;
+        let parts = self.parts.len().max(1);
+        if self.pattern.is_plain() || self.pattern.admits(parts, self.message().first().len())? {
+            return Ok(Some(Decoded::Message));
+        }
+        self.ignored += 1;
+        Ok(None)
+    }
+
+    fn command(&mut self, at: &At) -> Result<Option<Decoded>, DecodeError> {
+        let body = at.slice(&self.buf);
+        let raw = RawCommand::decode(body)?;
+        // The heartbeats of every connection come through here; they are read where they lie.
+        if raw.name == CommandName::PING.as_bytes() {
+            return Ok(Some(Decoded::Ping(Ping::decode(raw.data)?)));
+        }
+        if raw.name == CommandName::PONG.as_bytes() {
+            return Ok(Some(Decoded::Pong(Pong::decode(raw.data)?)));
+        }
+        let command = Command::decode(match at {
+            At::Buffered(_) => Bytes::copy_from_slice(body),
+            At::Own(octets) => octets.clone(),
+        })?;
+        match &command {
+            Command::Ready(_) => Err(DecodeError::UnexpectedReady),
+            Command::Error(reason) => Err(DecodeError::PeerError { reason: reason.clone() }),
+            command if !self.pattern.wants(command) => {
+                self.ignored += 1;
+                Ok(None)
+            }
+            _ => Ok(Some(Decoded::Command(command))),
+        }
+    }
+
+    /// Holds a header against the limits, before anything is reserved for its body.
+    #[inline]
+    fn check_declared(&self, header: FrameHeader, max_message: usize) -> Result<usize, DecodeError> {
+        let overhead = self.opener.overhead();
+        // Under encryption the header does not show what is inside; then the larger limit applies here and the exact
+        // one after opening.
+        let limit = match header.kind() {
+            FrameKind::Command if self.opener.is_identity() => self.limits.command,
+            _ if self.opener.is_identity() => self.limits.frame,
+            _ => self.limits.frame.max(self.limits.command),
+        };
+        let size = usize::try_from(header.size()).unwrap_or(usize::MAX);
+        if size > limit.saturating_add(overhead) {
+            return Err(match header.kind() {
+                FrameKind::Command => DecodeError::CommandTooLarge { size: header.size(), limit },
+                _ => DecodeError::FrameTooLarge { size: header.size(), limit },
+            });
+        }
+        if self.opener.is_identity() && !header.kind().is_command() {
+            self.check_message(size, max_message)?;
+        }
+        Ok(size)
+    }
+
+    /// Holds an opened frame against the limits, which count payload only.
+    fn check_opened(&self, kind: FrameKind, len: usize, max_message: usize) -> Result<(), DecodeError> {
+        let limits = &self.limits;
+        if kind.is_command() {
+            if len > limits.command {
+                return Err(DecodeError::CommandTooLarge { size: len as u64, limit: limits.command });
+            }
+            return Ok(());
+        }
+        if len > limits.frame {
+            return Err(DecodeError::FrameTooLarge { size: len as u64, limit: limits.frame });
+        }
+        self.check_message(len, max_message)
+    }
+
+    #[inline]
+    fn check_message(&self, len: usize, limit: usize) -> Result<(), DecodeError> {
+        let at_least = self.payload.saturating_add(len);
+        if at_least > limit { Err(DecodeError::MessageTooLarge { at_least, limit }) } else { Ok(()) }
+    }
+
+    /// Moves what is already there of a large body to an allocation of its own.
+    fn begin_large(&mut self, kind: FrameKind, header_len: usize, want: usize) {
+        let mut header = [0; 9];
+        header[..header_len].copy_from_slice(&self.buf[self.scan..self.scan + header_len]);
+        let prefix = &self.buf[self.scan + header_len..];
+        let mut body = BytesMut::with_capacity(want.min(prefix.len() + AHEAD));
+        body.extend_from_slice(prefix);
+        self.buf.truncate(self.scan);
+        self.missing = 0;
+        self.large = Some(LargeBody { header, header_len, kind, body, want });
+    }
+
+    fn step_large(&mut self, max_message: usize) -> Result<Option<Step>, DecodeError> {
+        let Some(mut large) = self.large.take_if(|large| large.body.len() == large.want) else {
+            return Ok(None);
+        };
+        let (kind, payload) = if self.opener.is_identity() {
+            (large.kind, 0..large.want)
+        } else {
+            let opened = self.opener.open(&large.header[..large.header_len], large.kind, &mut large.body)?;
+            self.check_opened(opened.kind(), opened.payload().len(), max_message)?;
+            (opened.kind(), opened.payload())
+        };
+        let mut octets = large.body.freeze();
+        octets.truncate(payload.end);
+        octets.advance(payload.start);
+        self.take(kind, At::Own(octets)).map(Some)
+    }
+
+    /// Room in the common buffer for `hint` octets and for the rest of the current frame.
+    fn make_room(&mut self, hint: usize) {
+        self.drop_consumed();
+        if self.buf.is_empty() && self.buf.capacity() > 4 * hint.max(1024) {
+            // Give back what a burst needed.
+            self.buf = BytesMut::new();
+        }
+        let want = hint.max(self.missing);
+        if self.buf.capacity() - self.buf.len() < want {
+            if !self.parts.is_empty() {
+                self.compact();
+            }
+            self.buf.reserve(want);
+        }
+    }
+
+    /// Forgets the octets that were handed out.
+    fn drop_consumed(&mut self) {
+        if self.base == 0 {
+            return;
+        }
+        if self.base == self.buf.len() {
+            self.buf.clear();
+        } else {
+            self.buf.advance(self.base);
+        }
+        self.scan -= self.base;
+        for part in &mut self.parts {
+            if let At::Buffered(range) = part {
+                *range = range.start - self.base..range.end - self.base;
+            }
+        }
+        self.base = 0;
+    }
+
+    /// Squeezes everything but payload out of an unfinished message, so that what is kept of it counts against the
+    /// message limit: a peer that sends commands between two parts for ever fills no memory.
+    fn compact(&mut self) {
+        let mut to = 0;
+        for part in &mut self.parts {
+            if let At::Buffered(range) = part {
+                let len = range.len();
+                if range.start != to {
+                    self.buf.copy_within(range.clone(), to);
+                }
+                *range = to..to + len;
+                to += len;
+            }
+        }
+        let rest = self.buf.len() - self.scan;
+        self.buf.copy_within(self.scan.., to);
+        self.buf.truncate(to + rest);
+        self.scan = to;
+    }
+}
+
+impl LargeBody {
+    /// Room for what the body lacks, and not for more: the next frame belongs into the common buffer.
+    fn receive_buffer(&mut self) -> Limit<&mut BytesMut> {
+        let missing = self.want - self.body.len();
+        if self.body.capacity() == self.body.len() {
+            // Grows with what was received, in place where the allocator can.
+            self.body.reserve(missing.min(self.body.len().max(AHEAD)));
+        }
+        let room = missing.min(self.body.capacity() - self.body.len());
+        (&mut self.body).limit(room)
+    }
+}
+
+impl<O> std::fmt::Debug for Decoder<O> {
+    /// Shows sizes, never payload or keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder")
+            .field("buffered", &(self.buf.len() - self.base))
+            .field("parts", &self.parts.len())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}

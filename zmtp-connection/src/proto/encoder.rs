@@ -1,0 +1,241 @@
+//! Messages and commands in, octets out.
+//!
+//! Pushing is synchronous and all-or-nothing; only writing the octets out takes time, and that can be interrupted at
+//! any octet. Hence no future that is dropped can leave half a message behind.
+
+use bytes::Bytes;
+use zmtp_codec::{Command, FrameHeader, FrameKind, Pong, Sealer, Subscription, Version};
+
+use super::pattern::Pattern;
+use super::queue::{Chunks, Queue};
+use crate::error::PushError;
+use crate::message::{AsMessage, EncodedMessage, LINK_FROM, Part};
+
+/// PONGs are queued while less than this waits. Beyond it, one waits beside the queue and the newest wins, so that a
+/// peer which sends PINGs and reads nothing fills no memory.
+const PONG_QUEUE: usize = 64 * 1024;
+
+/// The sending direction of a ready connection.
+///
+/// Push messages and commands, then write [`chunks`](Self::chunks) out and report progress with
+/// [`advance`](Self::advance), until nothing is [`pending`](Self::pending).
+pub struct Encoder<S> {
+    sealer: S,
+    queue: Queue,
+    pattern: Pattern,
+    version: Version,
+    high_water_mark: usize,
+    /// A PONG that found the queue full.
+    pong: Option<Pong>,
+    /// The plaintext of a command, on its way into the sealer.
+    scratch: Vec<u8>,
+    failed: bool,
+}
+
+impl<S: Sealer> Encoder<S> {
+    pub(crate) const fn new(
+        sealer: S,
+        queue: Queue,
+        pattern: Pattern,
+        version: Version,
+        high_water_mark: usize,
+    ) -> Self {
+        Self { sealer, queue, pattern, version, high_water_mark, pong: None, scratch: Vec::new(), failed: false }
+    }
+
+    /// Queues one whole message, if fewer octets wait than the high-water mark.
+    ///
+    /// Small parts are copied into the staging buffer, which does not allocate once it has grown to its working size.
+    /// Shared parts of [`LINK_FROM`] octets and more are queued by reference under NULL and PLAIN.
+    ///
+    /// # Errors
+    /// [`PushError`]; nothing of the message was queued then.
+    #[inline]
+    pub fn push<M: AsMessage + ?Sized>(&mut self, message: &M) -> Result<(), PushError> {
+        let parts = message.part_count();
+        self.admit(parts, || message.part(0).as_slice().len())?;
+        if parts == 1 {
+            return self.frame(FrameKind::Last, message.part(0));
+        }
+        let mark = self.queue.mark();
+        for index in 0..parts {
+            let kind = FrameKind::message(index + 1 < parts);
+            if let Err(error) = self.frame(kind, message.part(index)) {
+                self.queue.rewind(mark);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a message that was framed in advance, sharing its memory: the cheap way to send one message to many.
+    ///
+    /// # Errors
+    /// [`PushError::EncryptedLink`] where the mechanism encrypts, and as [`push`](Self::push).
+    pub fn push_encoded(&mut self, message: &EncodedMessage) -> Result<(), PushError> {
+        if !self.sealer.is_identity() {
+            return Err(PushError::EncryptedLink);
+        }
+        let parts = message.message().part_count();
+        self.admit(parts, || message.message().first().len())?;
+        for chunk in message.chunks() {
+            if chunk.len() < LINK_FROM {
+                self.queue.extend(chunk);
+            } else {
+                self.queue.link(chunk.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a command. Commands are not held back by the high-water mark: they are small, and a connection that
+    /// is full must still be able to answer.
+    ///
+    /// A subscription goes out in the form that the peer's version knows: as a command from 3.1 on, as a message
+    /// before (RFC 37, "Subscription").
+    ///
+    /// # Errors
+    /// [`PushError::HandshakeCommand`] for READY and ERROR; [`PushError::Unsupported`] for PING, JOIN and LEAVE to a
+    /// peer of ZMTP 3.0; [`PushError::Seal`].
+    pub fn push_command(&mut self, command: &Command) -> Result<(), PushError> {
+        if self.failed {
+            return Err(PushError::Poisoned);
+        }
+        match command {
+            Command::Ready(_) | Command::Error(_) => return Err(PushError::HandshakeCommand),
+            Command::Ping(_) if !self.version.has_heartbeats() => {
+                return Err(PushError::Unsupported { version: self.version });
+            }
+            Command::Join(_) | Command::Leave(_) if !self.version.has_subscription_commands() => {
+                return Err(PushError::Unsupported { version: self.version });
+            }
+            Command::Subscribe(_) | Command::Cancel(_) if !self.version.has_subscription_commands() => {
+                if let Some(subscription) = Subscription::from_command(command) {
+                    let mut body = std::mem::take(&mut self.scratch);
+                    body.clear();
+                    subscription.encode_message_body(&mut body);
+                    let pushed = self.frame(FrameKind::Last, Part::Borrowed(&body));
+                    self.scratch = body;
+                    return pushed;
+                }
+            }
+            _ => {}
+        }
+        self.command(command)
+    }
+
+    /// Queues a PING whatever the peer's version is, for a driver that was told to.
+    pub(crate) fn push_ping(&mut self, ping: zmtp_codec::Ping) -> Result<(), PushError> {
+        self.command(&Command::Ping(ping))
+    }
+
+    /// Queues the answer to a PING. While much waits to be sent, only the newest answer is kept. PINGs are answered
+    /// whatever version the peer announced: libzmq 4.2 sends them under 3.0.
+    ///
+    /// # Errors
+    /// [`PushError::Seal`] or [`PushError::Poisoned`].
+    pub fn push_pong(&mut self, pong: Pong) -> Result<(), PushError> {
+        if self.queue.len() >= PONG_QUEUE {
+            self.pong = Some(pong);
+            return Ok(());
+        }
+        self.pong = None;
+        self.command(&Command::Pong(pong))
+    }
+
+    /// Octets that wait to be written.
+    #[must_use]
+    #[inline]
+    pub const fn pending(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether fewer octets wait than the high-water mark, so that a message can be pushed.
+    #[must_use]
+    #[inline]
+    pub const fn has_room(&self) -> bool {
+        self.queue.len() < self.high_water_mark || self.queue.is_empty()
+    }
+
+    /// What waits, as slices in sending order, none of them empty.
+    #[must_use]
+    pub fn chunks(&self) -> Chunks<'_> {
+        self.queue.chunks()
+    }
+
+    /// The first `count` octets of [`chunks`](Self::chunks) were written.
+    pub fn advance(&mut self, count: usize) {
+        self.queue.advance(count);
+        if let Some(pong) = self.pong.take_if(|_| self.queue.len() < PONG_QUEUE) {
+            // A failure to seal has poisoned the encoder; whoever pushes next learns of it.
+            let _ = self.command(&Command::Pong(pong));
+        }
+    }
+
+    /// Whether frames leave as they are.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.sealer.is_identity()
+    }
+
+    #[inline]
+    fn admit(&self, parts: usize, first_len: impl FnOnce() -> usize) -> Result<(), PushError> {
+        if self.failed {
+            return Err(PushError::Poisoned);
+        }
+        self.pattern.check_outgoing(parts, first_len)?;
+        if !self.has_room() {
+            return Err(PushError::Full { pending: self.queue.len(), limit: self.high_water_mark });
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &Command) -> Result<(), PushError> {
+        let mut body = std::mem::take(&mut self.scratch);
+        body.clear();
+        command.encode_body(&mut body);
+        let pushed = self.frame(FrameKind::Command, Part::Borrowed(&body));
+        self.scratch = body;
+        pushed
+    }
+
+    #[inline]
+    fn frame(&mut self, kind: FrameKind, part: Part<'_>) -> Result<(), PushError> {
+        let payload = part.as_slice();
+        if self.sealer.is_identity() {
+            let header = FrameHeader::new(kind, payload.len() as u64).encode();
+            if let Part::Shared(shared) = part
+                && shared.len() >= LINK_FROM
+            {
+                self.queue.extend(&header);
+                self.queue.link(Bytes::clone(shared));
+                return Ok(());
+            }
+            let (head, body) = self.queue.stage(header.len() + payload.len()).split_at_mut(header.len());
+            head.copy_from_slice(&header);
+            body.copy_from_slice(payload);
+            return Ok(());
+        }
+        let plan = self.sealer.plan(kind, payload.len());
+        let header = FrameHeader::new(plan.kind(), plan.body_len() as u64).encode();
+        let mark = self.queue.mark();
+        let (head, body) = self.queue.stage(header.len() + plan.body_len()).split_at_mut(header.len());
+        head.copy_from_slice(&header);
+        self.sealer.seal(&header, kind, payload, body).map_err(|error| {
+            // A frame that was not sealed must not leave, and nothing may follow it.
+            self.failed = true;
+            self.queue.rewind(mark);
+            PushError::Seal(error)
+        })
+    }
+}
+
+impl<S> std::fmt::Debug for Encoder<S> {
+    /// Shows sizes, never payload or keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder")
+            .field("pending", &self.queue.len())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}

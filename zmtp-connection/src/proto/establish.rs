@@ -1,0 +1,392 @@
+//! From the first octet to a ready connection: greeting, mechanism, the peer's properties.
+//!
+//! ```text
+//! Establish ──advance──► Pending(Establish)        more octets are needed
+//!                    ├─► Authorize(Authorize)      judge the peer, then decide()
+//!                    ├─► Ready(Established)
+//!                    └─► Failed(Failure)           with the last words to send before closing
+//! ```
+//!
+//! Every step consumes the state, so a failed handshake cannot be continued.
+
+use core::time::Duration;
+
+use bytes::buf::{BufMut, Limit};
+use bytes::{Buf, BytesMut};
+use zmtp_codec::{
+    Claim, Command, Commands, ErrorReason, FrameHeader, GREETING_LEN, Greeting, Handshake, HandshakeContext, Mechanism,
+    Progress, Properties, Refusal, Sealer, Session, SocketTypeError, Verdict, Version, WireCommand,
+};
+
+use super::decoder::Decoder;
+use super::encoder::Encoder;
+use super::heartbeat::Heartbeat;
+use super::pattern::Pattern;
+use super::queue::Queue;
+use crate::config::ConnectionConfig;
+use crate::error::{HandshakeCause, HandshakeError, Stage};
+use crate::peer::{Peer, PeerInfo};
+
+/// Memory lent for one read, at least; the usual handshake fits.
+const READ_MIN: usize = 256;
+/// Memory lent for one read, at most. A large command is received in several.
+const READ_MAX: usize = 8 * 1024;
+
+/// A handshake under way.
+///
+/// Write out [`transmit`](Self::transmit), fill [`receive_buffer`](Self::receive_buffer), call
+/// [`advance`](Self::advance), again and again. Our whole greeting is there to be sent from the start: libzmq waits
+/// for parts of it before it sends its own.
+pub struct Establish<'a, M: Mechanism> {
+    wire: Wire<'a, M>,
+    state: State<M::Handshake>,
+}
+
+/// What stays the same through all states.
+struct Wire<'a, M> {
+    config: &'a ConnectionConfig,
+    mechanism: &'a M,
+    input: BytesMut,
+    output: Queue,
+    commands: Commands,
+    /// What the command at the front of `input` still lacks.
+    missing: usize,
+    version: Version,
+}
+
+enum State<H> {
+    Greeting,
+    Mechanism(H),
+}
+
+/// Where [`Establish::advance`] has led.
+#[expect(clippy::exhaustive_enums, reason = "a driver must handle every outcome; a new one has to break it")]
+#[expect(clippy::large_enum_variant, reason = "lives for one match on the stack, a handful of times per connection")]
+pub enum Outcome<'a, M: Mechanism> {
+    /// Nothing is wrong, more octets are needed.
+    Pending(Establish<'a, M>),
+    /// The application is to judge the peer.
+    Authorize(Authorize<'a, M>),
+    /// The connection is ready.
+    Ready(Established<<M::Handshake as Handshake>::Sealer, <M::Handshake as Handshake>::Opener>),
+    /// The connection has failed.
+    Failed(Failure),
+}
+
+/// A handshake that waits for the application's verdict.
+///
+/// Octets may wait to be sent meanwhile, our greeting among them.
+pub struct Authorize<'a, M: Mechanism> {
+    wire: Wire<'a, M>,
+    handshake: M::Handshake,
+    claim: Claim,
+}
+
+/// A ready connection, as its parts. They share nothing and may live on different tasks.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Established<S, O> {
+    /// The sending direction. The end of our handshake may still wait in it.
+    pub encoder: Encoder<S>,
+    /// The receiving direction. The peer's first messages may already wait in it.
+    pub decoder: Decoder<O>,
+    /// What is known of the peer.
+    pub peer: Peer,
+    /// Signs of life.
+    pub heartbeat: Heartbeat,
+}
+
+/// A handshake that has failed, and what the peer should still be told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Failure {
+    /// Stage and cause.
+    pub error: HandshakeError,
+    /// Octets to write before the connection is closed, gently: an ERROR that is reset with the connection is lost.
+    /// Empty where there is nothing to say.
+    pub last_words: Vec<u8>,
+}
+
+impl<'a, M: Mechanism> Establish<'a, M> {
+    /// Begins with our greeting.
+    #[must_use]
+    pub fn new(config: &'a ConnectionConfig, mechanism: &'a M) -> Self {
+        let mut output = Queue::new();
+        output.extend(&Greeting::new(mechanism.name(), mechanism.role().as_server()).to_bytes());
+        let wire = Wire {
+            config,
+            mechanism,
+            input: BytesMut::new(),
+            output,
+            commands: Commands::new(),
+            missing: GREETING_LEN,
+            version: Version::V3_1,
+        };
+        Self { wire, state: State::Greeting }
+    }
+
+    /// How far the handshake has come.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        match self.state {
+            State::Greeting => Stage::Greeting,
+            State::Mechanism(_) => Stage::Mechanism,
+        }
+    }
+
+    /// Octets to write.
+    #[must_use]
+    pub fn transmit(&self) -> &[u8] {
+        self.wire.output.chunks().next().unwrap_or_default()
+    }
+
+    /// The first `count` octets of [`transmit`](Self::transmit) were written.
+    pub fn transmitted(&mut self, count: usize) {
+        self.wire.output.advance(count);
+    }
+
+    /// Memory to read into: some kilobytes at most, whatever the peer has announced.
+    pub fn receive_buffer(&mut self) -> Limit<&mut BytesMut> {
+        let want = self.wire.missing.clamp(READ_MIN, READ_MAX);
+        self.wire.input.reserve(want);
+        (&mut self.wire.input).limit(want)
+    }
+
+    /// Copies `octets` in, for callers that have them in a buffer of their own. Limits are checked by `advance`, so
+    /// call it between pieces of a few kilobytes.
+    pub fn receive(&mut self, octets: &[u8]) {
+        self.wire.input.extend_from_slice(octets);
+    }
+
+    /// Takes the handshake as far as the octets received allow. `now` is a monotonic time, from the same origin for
+    /// all connections of one mechanism value.
+    pub fn advance(self, now: Duration) -> Outcome<'a, M> {
+        let Self { mut wire, state } = self;
+        match state {
+            State::Mechanism(handshake) => wire.run(handshake, now),
+            State::Greeting => match wire.greeting(now) {
+                Ok(None) => Outcome::Pending(Self { wire, state: State::Greeting }),
+                Ok(Some(progress)) => wire.progress(progress, now),
+                Err(error) => wire.fail(error),
+            },
+        }
+    }
+}
+
+impl<'a, M: Mechanism> Authorize<'a, M> {
+    /// What the peer shows, as far as the mechanism knows it by now.
+    #[must_use]
+    pub const fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// Octets to write.
+    #[must_use]
+    pub fn transmit(&self) -> &[u8] {
+        self.wire.output.chunks().next().unwrap_or_default()
+    }
+
+    /// The first `count` octets of [`transmit`](Self::transmit) were written.
+    pub fn transmitted(&mut self, count: usize) {
+        self.wire.output.advance(count);
+    }
+
+    /// Continues with the application's verdict.
+    pub fn decide(self, verdict: Verdict, now: Duration) -> Outcome<'a, M> {
+        let Self { mut wire, handshake, .. } = self;
+        match handshake.authorize(verdict, &mut wire.commands) {
+            Ok(progress) => wire.progress(progress, now),
+            Err(error) => wire.fail(HandshakeError::new(Stage::Authorization, error)),
+        }
+    }
+}
+
+type SealerOf<M> = <<M as Mechanism>::Handshake as Handshake>::Sealer;
+type OpenerOf<M> = <<M as Mechanism>::Handshake as Handshake>::Opener;
+
+impl<'a, M: Mechanism> Wire<'a, M> {
+    /// Reads the peer's greeting and starts the mechanism.
+    fn greeting(&mut self, now: Duration) -> Result<Option<Progress<M::Handshake>>, HandshakeError> {
+        let at = |cause: HandshakeCause| HandshakeError::new(Stage::Greeting, cause);
+        let Some(greeting) = Greeting::decode(&self.input).map_err(|error| at(error.into()))? else {
+            self.missing = GREETING_LEN.saturating_sub(self.input.len());
+            return Ok(None);
+        };
+        let (ours, theirs) = (self.mechanism.name(), greeting.mechanism());
+        if ours != theirs {
+            return Err(at(HandshakeCause::MechanismMismatch { ours, theirs }));
+        }
+        self.version = greeting.version();
+        let Some((theirs, _)) = self.input.split_first_chunk::<GREETING_LEN>() else { return Ok(None) };
+        let ours = Greeting::new(ours, self.mechanism.role().as_server()).to_bytes();
+        let cx = HandshakeContext::new(&ours, theirs, self.config.properties(), now);
+        let progress = self.mechanism.start(cx, &mut self.commands);
+        self.input.advance(GREETING_LEN);
+        progress.map(Some).map_err(|error| HandshakeError::new(Stage::Mechanism, error))
+    }
+
+    /// Feeds the peer's commands to the handshake until it needs more octets or is over.
+    fn run(mut self, handshake: M::Handshake, now: Duration) -> Outcome<'a, M> {
+        let (frame, header_len) = match self.next_command(&handshake) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Outcome::Pending(Establish { wire: self, state: State::Mechanism(handshake) }),
+            Err(cause) => return self.fail(HandshakeError::new(Stage::Mechanism, cause)),
+        };
+        let progress = handshake.handle(WireCommand::new(&frame, header_len), &mut self.commands);
+        match progress {
+            Ok(progress) => self.progress(progress, now),
+            Err(error) => self.fail(HandshakeError::new(Stage::Mechanism, error)),
+        }
+    }
+
+    /// The next command frame, once it is there whole; judged by its header before that.
+    fn next_command(&mut self, handshake: &M::Handshake) -> Result<Option<(BytesMut, usize)>, HandshakeCause> {
+        let Some((header, header_len)) = FrameHeader::decode(&self.input)? else {
+            self.missing = 1;
+            return Ok(None);
+        };
+        if !header.kind().is_command() {
+            return Err(HandshakeCause::NotACommand);
+        }
+        let accepted = handshake.body_len();
+        let (least, most) = (*accepted.start(), (*accepted.end()).min(self.config.limits().handshake_command as u64));
+        let size = header.size();
+        match usize::try_from(size) {
+            Ok(body_len) if (least..=most).contains(&size) => {
+                let frame_len = header_len + body_len;
+                if self.input.len() < frame_len {
+                    self.missing = frame_len - self.input.len();
+                    return Ok(None);
+                }
+                Ok(Some((self.input.split_to(frame_len), header_len)))
+            }
+            _ => Err(HandshakeCause::CommandSize { size, least, most }),
+        }
+    }
+
+    /// Goes on from where a step of the mechanism has led. A mechanism takes a handful of steps, each of which
+    /// consumes a command, so the recursion with `run` is as deep as its handshake is long.
+    fn progress(mut self, progress: Progress<M::Handshake>, now: Duration) -> Outcome<'a, M> {
+        self.send_commands();
+        match progress {
+            Progress::NeedCommand(handshake) => self.run(handshake, now),
+            Progress::Authorize(handshake, claim) => self.authorize(handshake, claim),
+            Progress::Complete(session) => self.complete(session, now),
+        }
+    }
+
+    /// Before the application is asked about a peer, its properties are checked where they are known: here an ERROR
+    /// for it can still be sent by the mechanism.
+    fn authorize(mut self, handshake: M::Handshake, claim: Claim) -> Outcome<'a, M> {
+        if let Some(properties) = &claim.properties
+            && let Err(cause) = check_properties(self.config, properties)
+        {
+            let refusal = Refusal::Error(reason_for(&cause));
+            // Either way the outcome is the failure below; what matters is the ERROR that goes out with it.
+            let _ = handshake.authorize(Verdict::Refuse(refusal), &mut self.commands);
+            return self.fail(HandshakeError::new(Stage::Properties, cause));
+        }
+        Outcome::Authorize(Authorize { wire: self, handshake, claim })
+    }
+
+    fn complete(mut self, session: Session<SealerOf<M>, OpenerOf<M>>, now: Duration) -> Outcome<'a, M> {
+        let Session { sealer, opener, properties, public_key, .. } = session;
+        let (socket_type, identity) = match check_properties(self.config, &properties) {
+            Ok(checked) => checked,
+            Err(cause) => {
+                // Under a mechanism that encrypts, the peer took this decision from our side of the handshake already;
+                // an ERROR in the clear would mean nothing to it.
+                if sealer.is_identity() {
+                    self.commands.push_command(&Command::Error(reason_for(&cause)));
+                }
+                return self.fail(HandshakeError::new(Stage::Properties, cause));
+            }
+        };
+        let config = self.config;
+        let ours = config.socket_type();
+        let peer = Peer {
+            info: PeerInfo { public_key, identity },
+            socket_type,
+            properties: without_reserved(properties),
+            version: self.version,
+            mechanism: self.mechanism.name(),
+            encrypted: !sealer.is_identity(),
+        };
+        let heartbeat = Heartbeat::new(config.heartbeat().cloned(), self.version, socket_type, now);
+        let pattern = Pattern::of(ours);
+        let encoder = Encoder::new(sealer, self.output, pattern, self.version, config.high_water_mark());
+        let decoder = Decoder::new(opener, config.limits().clone(), pattern, self.input);
+        Outcome::Ready(Established { encoder, decoder, peer, heartbeat })
+    }
+
+    /// Nothing more is received; what the mechanism wants to say is said.
+    fn fail(mut self, error: HandshakeError) -> Outcome<'a, M> {
+        self.send_commands();
+        // To something that does not speak ZMTP there is nothing to say.
+        let silent = matches!(error.cause(), HandshakeCause::Greeting(_));
+        let last_words = if silent { Vec::new() } else { self.output.chunks().flatten().copied().collect() };
+        Outcome::Failed(Failure { error, last_words })
+    }
+
+    fn send_commands(&mut self) {
+        self.output.extend(self.commands.as_slice());
+        self.commands.clear();
+    }
+}
+
+/// The peer's socket type and identity, if they suit ours.
+fn check_properties(
+    config: &ConnectionConfig,
+    properties: &Properties,
+) -> Result<(zmtp_codec::SocketType, zmtp_codec::Identity), HandshakeCause> {
+    let (ours, theirs) = (config.socket_type(), properties.socket_type()?);
+    if !ours.accepts(theirs) {
+        return Err(HandshakeCause::Incompatible { ours, theirs });
+    }
+    Ok((theirs, properties.identity()?))
+}
+
+/// What the peer is told.
+const fn reason_for(cause: &HandshakeCause) -> ErrorReason {
+    match cause {
+        HandshakeCause::SocketType(SocketTypeError::Missing) => ErrorReason::MISSING_SOCKET_TYPE,
+        HandshakeCause::SocketType(_) | HandshakeCause::Incompatible { .. } => ErrorReason::INVALID_SOCKET_TYPE,
+        _ => ErrorReason::PROTOCOL_VIOLATION,
+    }
+}
+
+/// `User-Id` and `Peer-Address` are set by the receiving side; from the wire they would be forgeries.
+fn without_reserved(properties: Properties) -> Properties {
+    if !properties.iter().any(|(name, _)| Properties::is_reserved(name)) {
+        return properties;
+    }
+    let mut kept = Properties::new();
+    for (name, value) in properties.iter().filter(|(name, _)| !Properties::is_reserved(name)) {
+        // They were in one list already, so none of them is refused.
+        let _ = kept.push(name.to_owned(), value.clone());
+    }
+    kept
+}
+
+macro_rules! opaque_debug {
+    ($($kind:ident),*) => {$(
+        impl<M: Mechanism> std::fmt::Debug for $kind<'_, M> {
+            /// The state of a mechanism holds keys.
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($kind)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+opaque_debug!(Establish, Authorize);
+
+impl<M: Mechanism> std::fmt::Debug for Outcome<'_, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pending(_) => "Pending",
+            Self::Authorize(_) => "Authorize",
+            Self::Ready(_) => "Ready",
+            Self::Failed(_) => "Failed",
+        })
+    }
+}
