@@ -1,7 +1,32 @@
-//! ZMTP codec.
+//! The wire language of ZMTP 3.1 (ZeroMQ, RFC 37): what two peers say to each other, octet for octet.
+//!
+//! | what | where |
+//! |---|---|
+//! | the 64 octets a connection begins with | [`Greeting`], [`Version`], [`MechanismName`] |
+//! | frames | [`FrameHeader`], [`FrameKind`] |
+//! | commands | [`Command`], [`RawCommand`], [`Subscription`], [`Ping`], [`Pong`], [`ErrorReason`] |
+//! | metadata | [`Properties`], [`Identity`], [`SocketType`] |
+//! | how a security mechanism plugs in | [`Mechanism`], [`Handshake`], [`Sealer`], [`Opener`], [`AnyMechanism`] |
+//!
+//! The crate does no I/O and reads no clock; it needs `alloc` and neither `std` nor an operating system. Every decoder
+//! takes octets as they come: `Ok(None)` asks for more, an error is final and typed, and nothing that a peer sends
+//! panics or allocates more than the octets received.
+//!
+//! ```
+//! use zmtp_codec::{FrameHeader, FrameKind};
+//!
+//! let header = FrameHeader::new(FrameKind::Last, 5).encode();
+//! assert_eq!(&*header, b"\x00\x05");
+//! assert_eq!(FrameHeader::decode(b"\x00\x05hello"), Ok(Some((FrameHeader::new(FrameKind::Last, 5), 2))));
+//! ```
+//!
+//! Feature `tokio-util` adds the framing as a codec for `tokio_util::codec::Framed`.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "tokio-util")]
+extern crate std;
 
 mod command;
 mod error;
@@ -13,6 +38,8 @@ mod mechanism;
 mod properties;
 mod socket_type;
 mod subscription;
+#[cfg(feature = "tokio-util")]
+mod tokio_util;
 
 pub use command::{Command, CommandName, ErrorReason, Group, RawCommand, UnknownCommand};
 pub use error::{
@@ -31,3 +58,5 @@ pub use mechanism::{
 pub use properties::Properties;
 pub use socket_type::SocketType;
 pub use subscription::{Subscription, SubscriptionAction};
+#[cfg(feature = "tokio-util")]
+pub use tokio_util::{Frame, FrameCodec, FrameCodecError};

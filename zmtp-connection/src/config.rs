@@ -47,7 +47,6 @@ impl ConnectionConfig {
     }
 
     /// Starts a configuration for a socket of this type.
-    #[must_use]
     pub const fn builder(socket_type: SocketType) -> ConfigBuilder {
         ConfigBuilder {
             socket_type,
@@ -73,7 +72,6 @@ impl ConnectionConfig {
     }
 
     /// What we accept from a peer.
-    #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }

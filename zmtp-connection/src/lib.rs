@@ -1,16 +1,72 @@
-//! One ZMTP 3.1 (ZeroMQ) peer connection over any byte stream.
+//! One ZMTP 3.1 (ZeroMQ, RFC 37) peer connection over any byte stream.
+//!
+//! [`Connection`] shakes hands with a ZeroMQ peer over anything that is [`AsyncRead`](tokio::io::AsyncRead) and
+//! [`AsyncWrite`](tokio::io::AsyncWrite), then sends and receives messages and commands, and answers heartbeats. It is
+//! not a socket: nothing reconnects, queues between peers or routes.
+//!
+//! ```
+//! use zmtp_connection::codec::SocketType;
+//! use zmtp_connection::{Connection, ConnectionConfig, Event, Null};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (ours, theirs) = tokio::io::duplex(4096);
+//! # let echo = tokio::spawn(async move {
+//! #     let mut rep = Connection::handshake(theirs, &ConnectionConfig::new(SocketType::Rep), &Null::new()).await.unwrap();
+//! #     while let Some(Event::Message(message)) = rep.recv().await.unwrap() { rep.send(&message).await.unwrap(); }
+//! # });
+//! # let stream = ours;
+//! let config = ConnectionConfig::new(SocketType::Req);
+//! let mut connection = Connection::handshake(stream, &config, &Null::new()).await?;
+//! connection.send(&["", "hello"]).await?;
+//! let Some(Event::Message(reply)) = connection.recv().await? else { return Err("closed".into()) };
+//! assert_eq!(reply.parts(), ["", "hello"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which method when
+//!
+//! | to | use |
+//! |---|---|
+//! | send one message now | [`send`](Connection::send) |
+//! | send many in one write | [`feed`](Connection::feed) or [`feed_all`](Connection::feed_all), then [`flush`](Connection::flush) |
+//! | send one to many peers | [`EncodedMessage::encode`], then [`feed_fan_out`](Connection::feed_fan_out) on each |
+//! | receive and keep | [`recv`](Connection::recv), [`recv_batch`](Connection::recv_batch) |
+//! | receive and look | [`recv_ref`](Connection::recv_ref) |
+//! | receive what does not fit into memory | [`recv_frame`](Connection::recv_frame) |
+//! | send and receive on two tasks | [`into_split`](Connection::into_split) or [`split`](Connection::split) |
+//! | do I/O in another way | [`proto`] |
+//!
+//! # Features
+//!
+//! `net` (default): the tokio shell. `null` (default): the NULL mechanism. `futures`: `Stream` and `Sink`. A feature adds
+//! API and changes no behaviour; which mechanism a connection uses is always said in the code.
+#![cfg_attr(not(feature = "net"), expect(rustdoc::broken_intra_doc_links, reason = "the shell is not built"))]
 #![forbid(unsafe_code)]
 
 mod config;
 mod error;
+mod event;
 mod message;
+#[cfg(feature = "net")]
+mod net;
 mod peer;
 pub mod proto;
 
 pub use config::{ConfigBuilder, ConfigError, ConnectionConfig, HeartbeatConfig, Limits};
 pub use error::{DecodeError, Expired, HandshakeCause, HandshakeError, PushError, RecvError, SendError, Stage};
+pub use event::{Event, EventRef, Frame};
 pub use message::{AsMessage, AsPart, EncodedMessage, LINK_FROM, Message, Part};
+#[cfg(feature = "net")]
+pub use net::{Connection, IntoSplit, Joined, Permit, Receiver, Sender};
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
 #[cfg(feature = "null")]
 pub use zmtp_mechanism_null::Null;
+
+/// The pages beside the code, compiled and run as tests.
+#[cfg(all(doctest, feature = "net", feature = "null"))]
+#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/writing-a-mechanism.md")]
+struct Pages;

@@ -5,6 +5,7 @@
 //!
 //! Nothing here authenticates or encrypts: anyone on the path reads, changes and injects what they like.
 #![no_std]
+#![forbid(unsafe_code)]
 
 mod handshake;
 

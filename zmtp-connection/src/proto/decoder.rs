@@ -274,8 +274,9 @@ impl<O: Opener> Decoder<O> {
         self.ignored
     }
 
-    /// Octets received and not yet handed out.
-    pub(crate) fn into_leftover(mut self) -> Bytes {
+    /// Octets received and not yet handed out. Of a large body under way, nothing.
+    #[must_use]
+    pub fn into_leftover(mut self) -> Bytes {
         self.release();
         self.drop_consumed();
         self.buf.freeze()

@@ -4,7 +4,7 @@
 //! any octet. Hence no future that is dropped can leave half a message behind.
 
 use bytes::Bytes;
-use zmtp_codec::{Command, FrameHeader, FrameKind, Pong, Sealer, Subscription, Version};
+use zmtp_codec::{ClearSealer, Command, FrameHeader, FrameKind, Ping, Pong, Sealer, Subscription, Version};
 
 use super::pattern::Pattern;
 use super::queue::{Chunks, Queue};
@@ -124,8 +124,15 @@ impl<S: Sealer> Encoder<S> {
         self.command(command)
     }
 
-    /// Queues a PING whatever the peer's version is, for a driver that was told to.
-    pub(crate) fn push_ping(&mut self, ping: zmtp_codec::Ping) -> Result<(), PushError> {
+    /// Queues a PING whatever version the peer has announced: for a [`Heartbeat`](super::Heartbeat), which knows whom
+    /// it may send one.
+    ///
+    /// # Errors
+    /// [`PushError::Seal`] or [`PushError::Poisoned`].
+    pub fn push_ping(&mut self, ping: Ping) -> Result<(), PushError> {
+        if self.failed {
+            return Err(PushError::Poisoned);
+        }
         self.command(&Command::Ping(ping))
     }
 
@@ -135,6 +142,9 @@ impl<S: Sealer> Encoder<S> {
     /// # Errors
     /// [`PushError::Seal`] or [`PushError::Poisoned`].
     pub fn push_pong(&mut self, pong: Pong) -> Result<(), PushError> {
+        if self.failed {
+            return Err(PushError::Poisoned);
+        }
         if self.queue.len() >= PONG_QUEUE {
             self.pong = Some(pong);
             return Ok(());
@@ -176,6 +186,29 @@ impl<S: Sealer> Encoder<S> {
     #[must_use]
     pub fn is_identity(&self) -> bool {
         self.sealer.is_identity()
+    }
+
+    /// A second encoder with the same rules and an empty queue, to collect messages elsewhere (on another task) that
+    /// are [`append`](Self::append)ed to this one later. `None` where frames are sealed: those must be sealed in the
+    /// order in which they are sent.
+    #[must_use]
+    pub fn local(&self) -> Option<Encoder<ClearSealer>> {
+        self.sealer
+            .is_identity()
+            .then(|| Encoder::new(ClearSealer::new(), Queue::new(), self.pattern, self.version, self.high_water_mark))
+    }
+
+    /// Queues all that waits in `local`, whatever the high-water mark is, and empties it. Where nothing waits here the
+    /// buffers just change hands.
+    ///
+    /// # Errors
+    /// [`PushError::EncryptedLink`] where frames are sealed.
+    pub fn append(&mut self, local: &mut Encoder<ClearSealer>) -> Result<(), PushError> {
+        if !self.sealer.is_identity() {
+            return Err(PushError::EncryptedLink);
+        }
+        self.queue.append(&mut local.queue);
+        Ok(())
     }
 
     #[inline]

@@ -76,6 +76,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The parts, in order.
+    #[must_use]
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let this = self.clone();
         (0..self.part_count()).map(move |index| this.get(index).unwrap_or_default())

@@ -69,11 +69,9 @@ impl Pattern {
     pub(crate) fn check_outgoing(self, parts: usize, first_len: impl FnOnce() -> usize) -> Result<(), PushError> {
         match self.shape {
             _ if parts == 0 => Err(PushError::NoParts),
-            Shape::Any => Ok(()),
             Shape::Single if parts > 1 => Err(PushError::SinglePartOnly { parts }),
-            Shape::Single => Ok(()),
-            Shape::Group if parts == 2 && first_len() <= GROUP_MAX => Ok(()),
-            Shape::Group => Err(PushError::NotAGroupMessage { parts }),
+            Shape::Group if parts != 2 || first_len() > GROUP_MAX => Err(PushError::NotAGroupMessage { parts }),
+            Shape::Any | Shape::Single | Shape::Group => Ok(()),
         }
     }
 }

@@ -185,7 +185,7 @@ impl Queue {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
     staged: usize,
     links: usize,

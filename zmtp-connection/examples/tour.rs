@@ -1,0 +1,132 @@
+//! Two peers in one process shake hands over loopback TCP and talk, with an account of what happens.
+//!
+//! ```text
+//! cargo run -p zmtp-connection --example tour
+//! ```
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use zmtp_connection::codec::{AnyMechanism, SocketType};
+use zmtp_connection::{AsMessage, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    println!("A tour of zmtp: a DEALER and a ROUTER, each mechanism in turn.\n");
+    // Every mechanism that is built in; each has a side for the server and one for the client.
+    let mechanisms = [("NULL", AnyMechanism::new(Null::new()), AnyMechanism::new(Null::new()))];
+    for (name, server, client) in mechanisms {
+        println!("{name}");
+        talk(server, client).await?;
+    }
+    incompatible().await?;
+    println!("\nThat was all of it: greeting, handshake, messages, heartbeats, goodbye.");
+    Ok(())
+}
+
+/// A connection from its first octet to its last.
+async fn talk(server: AnyMechanism, client: AnyMechanism) -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    say("listening", format!("ROUTER on {address}"));
+
+    let router = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await?;
+        let config = ConnectionConfig::new(SocketType::Router);
+        let mut router = Connection::handshake(stream, &config, &server).await?;
+        say("router", describe(&router));
+        // Every message goes back as it came; here it is lent, so nothing is copied until it is queued again.
+        while let Some(event) = router.recv_ref().await? {
+            if let EventRef::Message(message) = event {
+                let echo = message.to_message();
+                router.send(&echo).await?;
+            }
+        }
+        say("router", "the peer has closed, cleanly");
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    });
+
+    let config = ConnectionConfig::builder(SocketType::Dealer)
+        .identity("tourist")
+        .property("X-Purpose", "sightseeing")
+        .heartbeat(HeartbeatConfig::every(Duration::from_millis(50)).ttl(Duration::from_secs(1)))
+        .build()?;
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut dealer = Connection::handshake(stream, &config, &client).await?;
+    say("dealer", describe(&dealer));
+
+    round_trip(&mut dealer, "one part", "hello").await?;
+    round_trip(&mut dealer, "three parts, one of them empty", &["envelope", "", "body"]).await?;
+    round_trip(&mut dealer, "a large part", &vec![0x2a; 1 << 20]).await?;
+
+    const BATCH: u32 = 10_000;
+    let started = Instant::now();
+    for number in 0..BATCH {
+        dealer.feed(&number.to_be_bytes())?;
+    }
+    dealer.flush().await?;
+    for _ in 0..BATCH {
+        dealer.recv_ref().await?;
+    }
+    say("dealer", format!("{BATCH} messages fed, flushed in one go, and back after {:.0?}", started.elapsed()));
+
+    // Heartbeats run while somebody receives; nothing will come, so this ends by its time.
+    let _ = tokio::time::timeout(Duration::from_millis(120), dealer.recv()).await;
+    match dealer.rtt() {
+        Some(rtt) => say("dealer", format!("PING answered after {rtt:.0?}")),
+        None => say("dealer", "no PING was answered"),
+    }
+    dealer.close().await?;
+    router.await?.map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// What happens when the sockets do not fit together: the peer is told, and both sides know why.
+async fn incompatible() -> Result<(), Box<dyn Error>> {
+    println!("\nA PUB that connects to a PULL");
+    let (ours, theirs) = tokio::io::duplex(1024);
+    let (publisher, pull) = (ConnectionConfig::new(SocketType::Pub), ConnectionConfig::new(SocketType::Pull));
+    let null = Null::new();
+    let (publisher, pull) =
+        tokio::join!(Connection::handshake(ours, &publisher, &null), Connection::handshake(theirs, &pull, &null));
+    for (who, result) in [("publisher", publisher.err()), ("pull", pull.err())] {
+        let Some(error) = result else { continue };
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        say(who, format!("{error}: {cause}; connecting again makes sense: {}", error.may_reconnect()));
+    }
+    Ok(())
+}
+
+async fn round_trip<M: AsMessage + ?Sized>(
+    dealer: &mut Connection<TcpStream>,
+    what: &str,
+    message: &M,
+) -> Result<(), Box<dyn Error>> {
+    let started = Instant::now();
+    dealer.send(message).await?;
+    let Some(EventRef::Message(echo)) = dealer.recv_ref().await? else { return Err("no echo".into()) };
+    let same = (0..message.part_count()).all(|index| echo.get(index) == Some(message.part(index).as_slice()));
+    let verdict = if same && echo.part_count() == message.part_count() { "back unchanged" } else { "CHANGED" };
+    say("dealer", format!("{what}: {echo:?}, {verdict} after {:.0?}", started.elapsed()));
+    Ok(())
+}
+
+fn describe(connection: &Connection<TcpStream>) -> String {
+    let peer = connection.peer();
+    let extra: Vec<String> =
+        peer.properties().iter().map(|(name, value)| format!("{name}={}", value.escape_ascii())).collect();
+    format!(
+        "ready: peer is a {} of ZMTP {}, mechanism {}, {}; {}",
+        peer.socket_type(),
+        peer.version(),
+        peer.mechanism(),
+        if peer.is_encrypted() { "encrypted" } else { "in the clear" },
+        extra.join(" "),
+    )
+}
+
+fn say(who: &str, what: impl std::fmt::Display) {
+    println!("  {who:<10} {what}");
+}

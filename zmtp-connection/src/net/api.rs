@@ -1,0 +1,348 @@
+//! The methods that a whole connection has in common with its halves, written once.
+//!
+//! A type that sends provides `encode` (do something with the encoder), `poll_flush` and `queued`; one that receives
+//! provides `parts` (its reader, and the link to everything else).
+
+/// What is to be queued. An operation rather than a closure, since the encoder's type differs from call to call.
+#[derive(Debug)]
+pub(super) enum Push<'a, M: ?Sized> {
+    Message(&'a M),
+    Encoded(&'a EncodedMessage),
+    Command(&'a Command),
+}
+
+use zmtp_codec::{Command, Sealer};
+
+use crate::error::PushError;
+use crate::message::{AsMessage, EncodedMessage};
+use crate::proto::Encoder;
+
+impl<M: AsMessage + ?Sized> Push<'_, M> {
+    #[inline]
+    pub(super) fn apply<S: Sealer>(&self, encoder: &mut Encoder<S>) -> Result<(), PushError> {
+        match self {
+            Self::Message(message) => encoder.push(*message),
+            Self::Encoded(message) => encoder.push_encoded(message),
+            Self::Command(command) => encoder.push_command(command),
+        }
+    }
+}
+
+/// Sending.
+macro_rules! sending {
+    () => {
+        /// Queues one message, without I/O. It goes out with the next [`flush`](Self::flush), or earlier.
+        ///
+        /// This is how many small messages travel in one write: feed, feed, …, flush. Small parts are copied into a
+        /// reused buffer; shared parts of [`LINK_FROM`](crate::LINK_FROM) octets and more are only referred to,
+        /// unless the mechanism encrypts.
+        ///
+        /// # Errors
+        /// [`PushError`]; nothing of the message was queued then. [`PushError::Full`] asks for a flush first.
+        #[inline]
+        pub fn feed<X: AsMessage + ?Sized>(&mut self, message: &X) -> Result<(), PushError> {
+            self.push(&Push::Message(message))
+        }
+
+        /// Queues messages until one is refused, and says how many were queued.
+        ///
+        /// # Errors
+        /// What refused the first message that was not queued, and how many were queued before it.
+        pub fn feed_all<X: AsMessage>(
+            &mut self,
+            messages: impl IntoIterator<Item = X>,
+        ) -> Result<usize, (usize, PushError)> {
+            let mut count = 0;
+            for message in messages {
+                self.feed(&message).map_err(|error| (count, error))?;
+                count += 1;
+            }
+            Ok(count)
+        }
+
+        /// Queues a message that was framed in advance, without framing or copying it again.
+        ///
+        /// # Errors
+        /// [`PushError::EncryptedLink`] on a connection that encrypts, and as [`feed`](Self::feed).
+        pub fn feed_encoded(&mut self, message: &EncodedMessage) -> Result<(), PushError> {
+            self.push::<[u8]>(&Push::Encoded(message))
+        }
+
+        /// Queues a message for one of many receivers: as it was framed in advance, or sealed anew on a connection
+        /// that encrypts.
+        ///
+        /// # Errors
+        /// As [`feed`](Self::feed).
+        pub fn feed_fan_out(&mut self, message: &EncodedMessage) -> Result<(), PushError> {
+            match self.feed_encoded(message) {
+                Err(PushError::EncryptedLink) => self.feed(message.message()),
+                result => result,
+            }
+        }
+
+        /// Queues a command, without I/O. Not held back by the high-water mark.
+        ///
+        /// SUBSCRIBE and CANCEL take the form that the peer's version knows.
+        ///
+        /// # Errors
+        /// [`PushError::Unsupported`] for PING, JOIN and LEAVE to a peer of ZMTP 3.0,
+        /// [`PushError::HandshakeCommand`] for READY and ERROR.
+        pub fn feed_command(&mut self, command: &Command) -> Result<(), PushError> {
+            self.push::<[u8]>(&Push::Command(command))
+        }
+
+        /// Sends a message and everything queued before it.
+        ///
+        /// Returns when all octets were handed to the stream.
+        ///
+        /// # Errors
+        /// [`SendError::Refused`] if the message cannot be sent (nothing of it was queued), [`SendError::Io`] if the
+        /// stream has failed.
+        ///
+        /// # Cancel safety
+        /// If fewer octets wait than the high-water mark, the whole message is queued at the first poll; dropping the
+        /// future afterwards loses nothing, and the message goes out with the next flush. If more wait, the future
+        /// waits for room first; dropped there, it has queued nothing. Who needs to know which it was uses
+        /// [`reserve`](Self::reserve).
+        pub async fn send<X: AsMessage + ?Sized>(&mut self, message: &X) -> Result<(), SendError> {
+            if !self.has_room() {
+                self.flush().await?;
+            }
+            self.feed(message)?;
+            self.flush().await
+        }
+
+        /// Sends a command and everything queued before it.
+        ///
+        /// # Errors
+        /// As [`feed_command`](Self::feed_command) and [`flush`](Self::flush).
+        ///
+        /// # Cancel safety
+        /// The command is queued at the first poll; dropping the future afterwards loses nothing.
+        pub async fn send_command(&mut self, command: &Command) -> Result<(), SendError> {
+            self.feed_command(command)?;
+            self.flush().await
+        }
+
+        /// Subscribes to every message whose first part begins with `topic`.
+        ///
+        /// # Errors
+        /// As [`send_command`](Self::send_command).
+        ///
+        /// # Cancel safety
+        /// As [`send_command`](Self::send_command).
+        pub async fn subscribe(&mut self, topic: impl Into<Bytes>) -> Result<(), SendError> {
+            self.send_command(&Command::Subscribe(topic.into())).await
+        }
+
+        /// Takes a subscription back. Publishers keep a set of topics (libzmq does): one CANCEL ends it, however
+        /// often it was subscribed to.
+        ///
+        /// # Errors
+        /// As [`send_command`](Self::send_command).
+        ///
+        /// # Cancel safety
+        /// As [`send_command`](Self::send_command).
+        pub async fn cancel(&mut self, topic: impl Into<Bytes>) -> Result<(), SendError> {
+            self.send_command(&Command::Cancel(topic.into())).await
+        }
+
+        /// Joins a group (a DISH, towards a RADIO).
+        ///
+        /// # Errors
+        /// As [`send_command`](Self::send_command).
+        ///
+        /// # Cancel safety
+        /// As [`send_command`](Self::send_command).
+        pub async fn join(&mut self, group: Group) -> Result<(), SendError> {
+            self.send_command(&Command::Join(group)).await
+        }
+
+        /// Leaves a group.
+        ///
+        /// # Errors
+        /// As [`send_command`](Self::send_command).
+        ///
+        /// # Cancel safety
+        /// As [`send_command`](Self::send_command).
+        pub async fn leave(&mut self, group: Group) -> Result<(), SendError> {
+            self.send_command(&Command::Leave(group)).await
+        }
+
+        /// Sends a PING of the caller's own. The peer's PONG counts as a sign of life; its context is matched only
+        /// with PINGs that the configured heartbeat has sent.
+        ///
+        /// # Errors
+        /// As [`send_command`](Self::send_command); [`PushError::Unsupported`] to a peer of ZMTP 3.0.
+        ///
+        /// # Cancel safety
+        /// As [`send_command`](Self::send_command).
+        pub async fn ping(&mut self, ping: Ping) -> Result<(), SendError> {
+            self.send_command(&Command::Ping(ping)).await
+        }
+
+        /// Hands everything that was queued to the stream. Large payloads go out in vectored writes.
+        ///
+        /// # Errors
+        /// [`SendError::Io`] if the stream has failed. What had been queued may or may not have arrived.
+        ///
+        /// # Cancel safety
+        /// Dropping the future stops after any octet, even within a frame; the next flush goes on from there.
+        pub async fn flush(&mut self) -> Result<(), SendError> {
+            poll_fn(|cx| self.poll_flush(cx)).await
+        }
+
+        /// Waits until a message can be queued, and returns the right to queue it.
+        ///
+        /// # Errors
+        /// As [`flush`](Self::flush).
+        ///
+        /// # Cancel safety
+        /// Nothing is queued while it waits.
+        pub async fn reserve(&mut self) -> Result<Permit<'_, Self>, SendError> {
+            if !self.has_room() {
+                self.flush().await?;
+            }
+            Ok(Permit::new(self))
+        }
+    };
+}
+
+/// Receiving.
+macro_rules! receiving {
+    () => {
+        /// The next message or command, to keep; `None` once the peer has closed its direction between two messages.
+        ///
+        /// While it waits, PINGs are answered, heartbeats are driven, and what was queued is written out. Nothing of
+        /// that happens while nobody receives.
+        ///
+        /// # Errors
+        /// [`RecvError`] ends the receiving direction. What had arrived whole before the error was returned before.
+        ///
+        /// # Cancel safety
+        /// Dropping the future loses nothing: frames and messages that were partly received are kept.
+        pub async fn recv(&mut self) -> Result<Option<Event>, RecvError> {
+            poll_fn(|cx| self.poll_recv(cx)).await
+        }
+
+        /// The next message, lent: its parts are slices of the receive buffer, which costs neither a copy nor a
+        /// reference count. Otherwise as [`recv`](Self::recv).
+        ///
+        /// # Errors
+        /// As [`recv`](Self::recv).
+        ///
+        /// # Cancel safety
+        /// As [`recv`](Self::recv).
+        pub async fn recv_ref(&mut self) -> Result<Option<EventRef<'_>>, RecvError> {
+            let announced = poll_fn(|cx| {
+                let (reader, mut link) = self.parts();
+                reader.poll_event(&mut link, cx)
+            })
+            .await?;
+            Ok(announced.map(|announced| match announced {
+                Announced::Message => EventRef::Message(self.reader.decoder.message()),
+                Announced::Command(command) => EventRef::Command(command),
+            }))
+        }
+
+        /// Waits for one message or command, then takes what else is there already, up to `most` in all, and adds it
+        /// to `into`. Returns how many were added: 0 only at the end of the stream (or if `most` is 0).
+        ///
+        /// # Errors
+        /// As [`recv`](Self::recv). What was taken before the error is in `into`, and the error comes with the next
+        /// call.
+        ///
+        /// # Cancel safety
+        /// As [`recv`](Self::recv).
+        pub async fn recv_batch(&mut self, into: &mut Vec<Event>, most: usize) -> Result<usize, RecvError> {
+            if most == 0 {
+                return Ok(0);
+            }
+            let Some(first) = self.recv().await? else {
+                return Ok(0);
+            };
+            into.push(first);
+            let mut count = 1;
+            while count < most {
+                let (reader, mut link) = self.parts();
+                match reader.take_ready(&mut link) {
+                    Ok(Some(announced)) => into.push(announced.into_event(&mut reader.decoder)),
+                    Ok(None) => break,
+                    Err(error) => {
+                        reader.postpone(error);
+                        break;
+                    }
+                }
+                count += 1;
+            }
+            Ok(count)
+        }
+
+        /// The next frame, as soon as it is there: for messages too large to hold. **This interface is incremental**:
+        /// a message whose first frames were returned may still break off. Limits for whole messages and part counts
+        /// do not apply.
+        ///
+        /// # Errors
+        /// As [`recv`](Self::recv).
+        ///
+        /// # Cancel safety
+        /// As [`recv`](Self::recv). After a frame with `more`, go on with `recv_frame` to the end of the message:
+        /// the other methods refuse ([`DecodeError::MidMessage`](crate::DecodeError::MidMessage)).
+        pub async fn recv_frame(&mut self) -> Result<Option<Frame>, RecvError> {
+            poll_fn(|cx| {
+                let (reader, mut link) = self.parts();
+                reader.poll_frame(&mut link, cx)
+            })
+            .await
+        }
+
+        /// As [`recv`](Self::recv), for those who write their own futures.
+        ///
+        /// # Errors
+        /// As [`recv`](Self::recv).
+        pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, RecvError>> {
+            let (reader, mut link) = self.parts();
+            let announced = ready!(reader.poll_event(&mut link, cx))?;
+            Poll::Ready(Ok(announced.map(|announced| announced.into_event(&mut reader.decoder))))
+        }
+
+        /// What is known of the peer.
+        #[must_use]
+        pub fn peer(&self) -> &Peer {
+            &self.peer
+        }
+
+        /// How long the peer has sent nothing, as far as was read. Every octet counts.
+        #[must_use]
+        pub fn idle_for(&self) -> Duration {
+            clock::now().saturating_sub(self.reader.heartbeat.last_received())
+        }
+
+        /// Whether the peer has sent nothing for longer than `timeout`. For those who drive heartbeats themselves;
+        /// see [`HeartbeatConfig`](crate::HeartbeatConfig) for the built-in way.
+        #[must_use]
+        pub fn is_expired(&self, timeout: Duration) -> bool {
+            self.idle_for() > timeout
+        }
+
+        /// When the last octet came from the peer; at the end of the handshake if none has since.
+        #[must_use]
+        pub fn last_received(&self) -> Instant {
+            clock::instant(self.reader.heartbeat.last_received())
+        }
+
+        /// The newest round-trip time, measured by the configured heartbeat's PINGs.
+        #[must_use]
+        pub fn rtt(&self) -> Option<Duration> {
+            self.reader.heartbeat.rtt()
+        }
+
+        /// How many well-formed things the peer sent that mean nothing to our socket type and were dropped.
+        #[must_use]
+        pub fn ignored(&self) -> u64 {
+            self.reader.decoder.ignored()
+        }
+    };
+}
+
+pub(super) use {receiving, sending};

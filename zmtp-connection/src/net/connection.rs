@@ -1,0 +1,275 @@
+//! One peer, one stream.
+
+use core::time::Duration;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut, buf::Limit};
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::time::Instant;
+use zmtp_codec::{AnyMechanism, Claim, Command, Group, Handshake, Mechanism, Ping, Pong, Sealer, Verdict};
+
+use super::api::{Push, receiving, sending};
+use super::clock;
+use super::handshake;
+use super::reader::{Announced, Link, Reader, poll_read_buf};
+use super::split::{Receiver, Sender, halves};
+use super::streams::{IntoSplit, Joined};
+use super::writer::Writer;
+use crate::config::ConnectionConfig;
+use crate::error::{HandshakeError, PushError, RecvError, SendError};
+use crate::event::{Event, EventRef, Frame};
+use crate::message::{AsMessage, EncodedMessage};
+use crate::peer::Peer;
+use crate::proto::Established;
+
+pub(super) type SealerOf<M> = <<M as Mechanism>::Handshake as Handshake>::Sealer;
+pub(super) type OpenerOf<M> = <<M as Mechanism>::Handshake as Handshake>::Opener;
+
+/// A ready connection to one peer over the stream `T`.
+///
+/// It is `Send` if the stream is. `M` is the security mechanism; [`AnyMechanism`] stands for one chosen at run time.
+///
+/// Dropping it closes the stream at once, with what was queued and not flushed; [`close`](Self::close) flushes first.
+///
+/// ```
+/// use zmtp_connection::{Connection, ConnectionConfig, Event, Null};
+/// use zmtp_connection::codec::SocketType;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (ours, theirs) = tokio::io::duplex(4096);
+/// let (push, pull) = (ConnectionConfig::new(SocketType::Push), ConnectionConfig::new(SocketType::Pull));
+/// let (push, pull) = tokio::join!(
+///     Connection::handshake(ours, &push, &Null::new()),
+///     Connection::handshake(theirs, &pull, &Null::new()),
+/// );
+/// let (mut push, mut pull) = (push?, pull?);
+///
+/// push.send("hello").await?;
+/// let Some(Event::Message(message)) = pull.recv().await? else { panic!("no message") };
+/// assert_eq!(message.first(), "hello");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Connection<T, M: Mechanism = AnyMechanism> {
+    io: T,
+    reader: Reader<OpenerOf<M>>,
+    writer: Writer<SealerOf<M>>,
+    peer: Arc<Peer>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
+    /// Shakes hands with the peer at the other end of `io`. Who connected and who accepted makes no difference.
+    ///
+    /// A mechanism that asks for a verdict on the peer is told to accept it.
+    ///
+    /// # Errors
+    /// [`HandshakeError`] says at which stage, why, and whether connecting again makes sense. A peer that was refused
+    /// has been sent an ERROR, and given a second to read it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream; a handshake cannot be continued.
+    pub async fn handshake(io: T, config: &ConnectionConfig, mechanism: &M) -> Result<Self, HandshakeError> {
+        Self::handshake_with(io, config, mechanism, |_| std::future::ready(Verdict::Accept)).await
+    }
+
+    /// As [`handshake`](Self::handshake), with `judge` to decide on the peer where the mechanism asks for it.
+    ///
+    /// The judge may take its time (a database, another service); it counts against the handshake timeout, and
+    /// nobody else waits for it.
+    ///
+    /// # Errors
+    /// As [`handshake`](Self::handshake).
+    ///
+    /// # Cancel safety
+    /// As [`handshake`](Self::handshake).
+    pub async fn handshake_with<J, F>(
+        io: T,
+        config: &ConnectionConfig,
+        mechanism: &M,
+        judge: J,
+    ) -> Result<Self, HandshakeError>
+    where
+        J: FnOnce(Claim) -> F,
+        F: Future<Output = Verdict>,
+    {
+        let (io, established) = handshake::run(io, config, mechanism, judge).await?;
+        let Established { encoder, decoder, peer, heartbeat, .. } = established;
+        let mut connection =
+            Self { io, reader: Reader::new(decoder, heartbeat), writer: Writer::new(encoder), peer: Arc::new(peer) };
+        // The end of our handshake may still wait to be written. If it cannot be, the first to send or receive sees it.
+        let _ = poll_fn(|cx| connection.writer.attempt_flush(&mut connection.io, cx)).await;
+        Ok(connection)
+    }
+
+    sending!();
+
+    receiving!();
+
+    /// As [`flush`](Self::flush), for those who write their own futures.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.writer.poll_flush(&mut self.io, cx)
+    }
+
+    /// Octets that wait to be written.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.writer.encoder.pending()
+    }
+
+    /// Flushes what was queued, closes the sending direction, and drops the stream.
+    ///
+    /// A peer that does not read keeps this waiting; put a timeout around it where that matters.
+    ///
+    /// # Errors
+    /// [`SendError::Io`] if the stream fails before everything was handed to it.
+    pub async fn close(mut self) -> Result<(), SendError> {
+        self.flush().await?;
+        poll_fn(|cx| self.poll_shutdown(cx)).await
+    }
+
+    /// Splits into halves that can live on different tasks, for any stream. The stream's two directions share a lock
+    /// that is held only while it is polled; [`into_split`](Self::into_split) avoids even that where the stream can.
+    #[must_use]
+    pub fn split(self) -> (Receiver<ReadHalf<T>, M>, Sender<WriteHalf<T>, M>)
+    where
+        T: Send + 'static,
+    {
+        let (read, write) = tokio::io::split(self.io);
+        halves(read, write, self.reader, self.writer, self.peer)
+    }
+
+    /// Splits into halves that can live on different tasks. PINGs are still answered by the receiving half while the
+    /// sending half is idle or elsewhere.
+    #[must_use]
+    pub fn into_split(self) -> (Receiver<T::Read, M>, Sender<T::Write, M>)
+    where
+        T: IntoSplit,
+        T::Write: Send + 'static,
+    {
+        let (read, write) = self.io.into_split();
+        halves(read, write, self.reader, self.writer, self.peer)
+    }
+
+    /// The stream, to look at its addresses and options. Do not read from or write to it.
+    #[must_use]
+    pub const fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    /// The stream, to set its options. Do not read from or write to it.
+    #[must_use]
+    pub const fn get_mut(&mut self) -> &mut T {
+        &mut self.io
+    }
+
+    /// The stream, and what was received and not yet taken. What was queued and not flushed is dropped.
+    #[must_use]
+    pub fn into_inner(self) -> (T, Bytes) {
+        (self.io, self.reader.decoder.into_leftover())
+    }
+
+    #[inline]
+    fn push<X: AsMessage + ?Sized>(&mut self, push: &Push<'_, X>) -> Result<(), PushError> {
+        push.apply(&mut self.writer.encoder)
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.io).poll_shutdown(cx).map_err(SendError::Io)
+    }
+
+    pub(super) const fn has_room(&self) -> bool {
+        self.writer.encoder.has_room()
+    }
+
+    fn parts(&mut self) -> (&mut Reader<OpenerOf<M>>, Whole<'_, T, SealerOf<M>>) {
+        (&mut self.reader, Whole { io: &mut self.io, writer: &mut self.writer })
+    }
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, M: Mechanism> Connection<Joined<R, W>, M> {
+    /// Shakes hands over two streams, one for each direction: [`handshake`](Self::handshake) over a [`Joined`].
+    ///
+    /// # Errors
+    /// As [`handshake`](Self::handshake).
+    pub async fn from_parts(
+        read: R,
+        write: W,
+        config: &ConnectionConfig,
+        mechanism: &M,
+    ) -> Result<Self, HandshakeError> {
+        Self::handshake(Joined::new(read, write), config, mechanism).await
+    }
+}
+
+impl<T, M: Mechanism> std::fmt::Debug for Connection<T, M> {
+    /// Shows who the peer is; neither payload nor keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("reader", &self.reader.decoder)
+            .field("writer", &self.writer.encoder)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to queue one message, whatever the high-water mark says by then.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit<'a, C: ?Sized>(&'a mut C);
+
+impl<'a, C> Permit<'a, C> {
+    pub(super) const fn new(connection: &'a mut C) -> Self {
+        Self(connection)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Permit<'_, Connection<T, M>> {
+    /// Queues the message.
+    ///
+    /// # Errors
+    /// As [`Connection::feed`], but never [`PushError::Full`].
+    pub fn feed<X: AsMessage + ?Sized>(self, message: &X) -> Result<(), PushError> {
+        self.0.feed(message)
+    }
+}
+
+impl<W: AsyncWrite + Unpin, M: Mechanism> Permit<'_, Sender<W, M>> {
+    /// Queues the message.
+    ///
+    /// # Errors
+    /// As [`Sender::feed`], but never [`PushError::Full`].
+    pub fn feed<X: AsMessage + ?Sized>(self, message: &X) -> Result<(), PushError> {
+        self.0.feed(message)
+    }
+}
+
+/// The stream and the writer of a connection that is in one piece.
+struct Whole<'a, T, S> {
+    io: &'a mut T,
+    writer: &'a mut Writer<S>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin, S: Sealer> Link for Whole<'_, T, S> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Limit<&mut BytesMut>) -> Poll<std::io::Result<usize>> {
+        poll_read_buf(self.io, cx, into)
+    }
+
+    fn pong(&mut self, pong: Pong) {
+        self.writer.pong(pong);
+    }
+
+    fn ping(&mut self, ping: Ping) {
+        self.writer.ping(ping);
+    }
+
+    fn write_out(&mut self, cx: &mut Context<'_>) {
+        let _ = self.writer.attempt_flush(self.io, cx);
+    }
+}

@@ -1,0 +1,170 @@
+//! The handshake on a stream: reading and writing at once, under one deadline.
+
+use core::time::Duration;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use zmtp_codec::{Claim, Handshake, Mechanism, Verdict};
+
+use super::clock;
+use super::linger::say_last_words;
+use super::reader::poll_read_buf;
+use crate::config::ConnectionConfig;
+use crate::error::{HandshakeCause, HandshakeError, Stage};
+use crate::proto::{Authorize, Establish, Established, Outcome};
+
+type Ready<M> =
+    Established<<<M as Mechanism>::Handshake as Handshake>::Sealer, <<M as Mechanism>::Handshake as Handshake>::Opener>;
+
+/// Runs the handshake within the configured time. A peer that fails is told so, gently, and the stream is closed.
+pub(super) async fn run<T, M, J, F>(
+    io: T,
+    config: &ConnectionConfig,
+    mechanism: &M,
+    judge: J,
+) -> Result<(T, Ready<M>), HandshakeError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    M: Mechanism,
+    J: FnOnce(Claim) -> F,
+    F: Future<Output = Verdict>,
+{
+    let mut stage = Stage::Greeting;
+    let mut driver = Driver { io, unflushed: false, broken: None };
+    let finished = match config.handshake_timeout() {
+        None => driver.drive(config, mechanism, judge, &mut stage).await,
+        Some(after) => match timeout(after, driver.drive(config, mechanism, judge, &mut stage)).await {
+            Ok(finished) => finished,
+            Err(_) => return Err(timed_out(stage, after)),
+        },
+    };
+    match finished {
+        Ok(established) => Ok((driver.io, established)),
+        Err((error, last_words)) => {
+            if !last_words.is_empty() {
+                say_last_words(driver.io, &last_words).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+fn timed_out(stage: Stage, after: Duration) -> HandshakeError {
+    HandshakeError::new(stage, HandshakeCause::TimedOut { after })
+}
+
+struct Driver<T> {
+    io: T,
+    unflushed: bool,
+    /// Writing has failed. What the peer sent before that (an ERROR perhaps) is still read.
+    broken: Option<io::Error>,
+}
+
+/// A failure, and what the peer should hear of it.
+type Failed = (HandshakeError, Vec<u8>);
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
+    async fn drive<M, J, F>(
+        &mut self,
+        config: &ConnectionConfig,
+        mechanism: &M,
+        judge: J,
+        stage: &mut Stage,
+    ) -> Result<Ready<M>, Failed>
+    where
+        M: Mechanism,
+        J: FnOnce(Claim) -> F,
+        F: Future<Output = Verdict>,
+    {
+        let mut judge = Some(judge);
+        let mut outcome = Establish::new(config, mechanism).advance(clock::now());
+        loop {
+            outcome = match outcome {
+                Outcome::Pending(mut establish) => {
+                    *stage = establish.stage();
+                    let read = poll_fn(|cx| self.poll_exchange(&mut establish, cx)).await;
+                    read.map_err(|cause| (HandshakeError::new(*stage, cause), Vec::new()))?;
+                    establish.advance(clock::now())
+                }
+                Outcome::Authorize(mut authorize) => {
+                    *stage = Stage::Authorization;
+                    // The peer is not kept waiting for what is already said.
+                    let written = poll_fn(|cx| self.poll_write_all(&mut authorize, cx)).await;
+                    written.map_err(|error| (HandshakeError::new(*stage, HandshakeCause::Io(error)), Vec::new()))?;
+                    let verdict = match judge.take() {
+                        Some(judge) => judge(authorize.claim().clone()).await,
+                        // No mechanism asks twice; one that does gets the safe answer.
+                        None => Verdict::deny(),
+                    };
+                    authorize.decide(verdict, clock::now())
+                }
+                Outcome::Ready(established) => return Ok(established),
+                Outcome::Failed(failure) => return Err((failure.error, failure.last_words)),
+            };
+        }
+    }
+
+    /// Writes what there is to write, and waits for octets. Both at once: two peers that each wrote first, over a
+    /// stream with little memory of its own, would wait for each other.
+    fn poll_exchange<M: Mechanism>(
+        &mut self,
+        establish: &mut Establish<'_, M>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), HandshakeCause>> {
+        if self.broken.is_none()
+            && let Poll::Ready(Err(error)) = self.poll_write_all(establish, cx)
+        {
+            self.broken = Some(error);
+        }
+        match poll_read_buf(&mut self.io, cx, &mut establish.receive_buffer()) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(match self.broken.take() {
+                Some(error) => HandshakeCause::Io(error),
+                None => HandshakeCause::Closed,
+            })),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(HandshakeCause::Io(error))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_write_all(&mut self, source: &mut impl Transmit, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !source.transmit().is_empty() {
+            let count = std::task::ready!(Pin::new(&mut self.io).poll_write(cx, source.transmit()))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            source.transmitted(count);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            std::task::ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A state of the handshake that has octets to write.
+trait Transmit {
+    fn transmit(&self) -> &[u8];
+    fn transmitted(&mut self, count: usize);
+}
+
+macro_rules! transmit {
+    ($($kind:ident),*) => {$(
+        impl<M: Mechanism> Transmit for $kind<'_, M> {
+            fn transmit(&self) -> &[u8] {
+                $kind::transmit(self)
+            }
+
+            fn transmitted(&mut self, count: usize) {
+                $kind::transmitted(self, count);
+            }
+        }
+    )*};
+}
+transmit!(Establish, Authorize);

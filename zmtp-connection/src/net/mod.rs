@@ -1,0 +1,20 @@
+//! The tokio shell: the sans-I/O core on a byte stream.
+
+mod api;
+mod clock;
+mod connection;
+#[cfg(feature = "futures")]
+mod futures;
+mod handoff;
+mod handshake;
+mod linger;
+mod reader;
+mod shared;
+mod split;
+mod streams;
+mod sync;
+mod writer;
+
+pub use connection::{Connection, Permit};
+pub use split::{Receiver, Sender};
+pub use streams::{IntoSplit, Joined};

@@ -1,0 +1,179 @@
+//! A connection in two halves, for two tasks.
+
+use core::time::Duration;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut, buf::Limit};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use zmtp_codec::{AnyMechanism, ClearSealer, Command, Group, Mechanism, Ping, Pong};
+
+use super::api::{Push, receiving, sending};
+use super::clock;
+use super::connection::{OpenerOf, Permit, SealerOf};
+use super::reader::{Announced, Link, Reader, poll_read_buf};
+use super::shared::{Outlet, Shared};
+use super::writer::Writer;
+use crate::error::{PushError, RecvError, SendError};
+use crate::event::{Event, EventRef, Frame};
+use crate::message::{AsMessage, EncodedMessage};
+use crate::peer::Peer;
+use crate::proto::Encoder;
+
+/// The receiving half of a connection.
+///
+/// It answers PINGs and drives the heartbeat also while the sending half is idle, on another task, or dropped.
+pub struct Receiver<R, M: Mechanism = AnyMechanism> {
+    io: R,
+    reader: Reader<OpenerOf<M>>,
+    outlet: Arc<dyn Outlet>,
+    peer: Arc<Peer>,
+}
+
+/// The sending half of a connection.
+///
+/// Under a mechanism that leaves messages as they are, they are queued here, and the lock that this half shares with
+/// the receiving one is taken once per flush.
+pub struct Sender<W, M: Mechanism = AnyMechanism> {
+    shared: Arc<Shared<W, SealerOf<M>>>,
+    /// Messages on their way to the shared queue, where they need no sealing.
+    local: Option<Encoder<ClearSealer>>,
+    peer: Arc<Peer>,
+}
+
+pub(super) fn halves<R, W, M>(
+    read: R,
+    write: W,
+    reader: Reader<OpenerOf<M>>,
+    writer: Writer<SealerOf<M>>,
+    peer: Arc<Peer>,
+) -> (Receiver<R, M>, Sender<W, M>)
+where
+    W: AsyncWrite + Unpin + Send + 'static,
+    M: Mechanism,
+{
+    let local = writer.encoder.local();
+    let shared = Arc::new(Shared::new(write, writer));
+    let outlet: Arc<dyn Outlet> = Arc::clone(&shared) as _;
+    (Receiver { io: read, reader, outlet, peer: Arc::clone(&peer) }, Sender { shared, local, peer })
+}
+
+impl<R: AsyncRead + Unpin, M: Mechanism> Receiver<R, M> {
+    receiving!();
+
+    /// The receiving side of the stream. Do not read from it.
+    #[must_use]
+    pub const fn get_ref(&self) -> &R {
+        &self.io
+    }
+
+    fn parts(&mut self) -> (&mut Reader<OpenerOf<M>>, Apart<'_, R>) {
+        (&mut self.reader, Apart { io: &mut self.io, outlet: &*self.outlet })
+    }
+}
+
+impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
+    sending!();
+
+    /// As [`flush`](Self::flush), for those who write their own futures.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.shared.register_sender(cx);
+        loop {
+            let mut side = self.shared.lock();
+            if let Some(local) = &mut self.local
+                && local.pending() > 0
+                && side.writer.encoder.has_room()
+            {
+                side.writer.encoder.append(local)?;
+            }
+            ready!(side.poll_flush())?;
+            drop(side);
+            if self.local.as_ref().is_none_or(|local| local.pending() == 0) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// What is known of the peer.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Octets that wait to be written.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.shared.lock().writer.encoder.pending() + self.local.as_ref().map_or(0, Encoder::pending)
+    }
+
+    /// Flushes what was queued and closes the sending direction. The receiving half goes on, but can answer no more
+    /// PINGs.
+    ///
+    /// # Errors
+    /// [`SendError::Io`] if the stream fails before everything was handed to it.
+    pub async fn close(mut self) -> Result<(), SendError> {
+        self.flush().await?;
+        poll_fn(|cx| self.poll_shutdown(cx)).await
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.shared.register_sender(cx);
+        self.shared.lock().poll_shutdown().map_err(SendError::Io)
+    }
+
+    #[inline]
+    fn push<X: AsMessage + ?Sized>(&mut self, push: &Push<'_, X>) -> Result<(), PushError> {
+        match &mut self.local {
+            Some(local) => push.apply(local),
+            None => push.apply(&mut self.shared.lock().writer.encoder),
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        match &self.local {
+            Some(local) => local.has_room(),
+            None => self.shared.lock().writer.encoder.has_room(),
+        }
+    }
+}
+
+impl<R, M: Mechanism> std::fmt::Debug for Receiver<R, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("peer", &self.peer.info()).finish_non_exhaustive()
+    }
+}
+
+impl<W, M: Mechanism> std::fmt::Debug for Sender<W, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").field("peer", &self.peer.info()).finish_non_exhaustive()
+    }
+}
+
+/// The receiving side of the stream, and the way to the writer.
+struct Apart<'a, R> {
+    io: &'a mut R,
+    outlet: &'a dyn Outlet,
+}
+
+impl<R: AsyncRead + Unpin> Link for Apart<'_, R> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut Limit<&mut BytesMut>) -> Poll<std::io::Result<usize>> {
+        poll_read_buf(self.io, cx, into)
+    }
+
+    fn pong(&mut self, pong: Pong) {
+        self.outlet.pong(pong);
+    }
+
+    fn ping(&mut self, ping: Ping) {
+        self.outlet.ping(ping);
+    }
+
+    fn write_out(&mut self, cx: &mut Context<'_>) {
+        self.outlet.write_out(cx);
+    }
+}

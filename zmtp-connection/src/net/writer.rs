@@ -1,0 +1,113 @@
+//! Writing out what the encoder has staged, and picking up where a dropped future stopped.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+use zmtp_codec::{Ping, Pong, Sealer};
+
+use crate::error::{PushError, SendError};
+use crate::proto::Encoder;
+
+/// Slices in one vectored write, at most. The kernel takes up to 1,024; more than some dozens gain nothing.
+const SLICES: usize = 64;
+
+/// The sending direction: what is to be sent, and whether it still can be.
+#[derive(Debug)]
+pub(crate) struct Writer<S> {
+    pub(crate) encoder: Encoder<S>,
+    /// Octets were written since the stream was last flushed.
+    unflushed: bool,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    /// The stream has failed; whoever sends next is told why.
+    Broken(io::Error),
+    /// The stream has failed, and somebody was told why.
+    Dead,
+}
+
+impl<S: Sealer> Writer<S> {
+    pub(crate) const fn new(encoder: Encoder<S>) -> Self {
+        Self { encoder, unflushed: false, state: State::Open }
+    }
+
+    /// Writes until nothing waits. Can be given up and taken up again after every octet.
+    pub(crate) fn poll_flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        self.attempt_flush(io, cx).map(|()| self.check())
+    }
+
+    /// As [`poll_flush`](Self::poll_flush), for those who do not send: an error is kept for who does.
+    pub(crate) fn attempt_flush<W: AsyncWrite + Unpin>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<()> {
+        if !matches!(self.state, State::Open) {
+            return Poll::Ready(());
+        }
+        if let Err(error) = ready!(self.poll_write_out(io, cx)) {
+            self.state = State::Broken(error);
+        }
+        Poll::Ready(())
+    }
+
+    /// What waits to be sent no longer can be.
+    pub(crate) fn check(&mut self) -> Result<(), SendError> {
+        match std::mem::replace(&mut self.state, State::Dead) {
+            State::Open => {
+                self.state = State::Open;
+                Ok(())
+            }
+            State::Broken(error) => Err(SendError::Io(error)),
+            State::Dead => Err(SendError::Refused(PushError::Poisoned)),
+        }
+    }
+
+    pub(crate) fn pong(&mut self, pong: Pong) {
+        // A sealer that is used up has poisoned the encoder; the next to send learns of it.
+        let _ = self.encoder.push_pong(pong);
+    }
+
+    pub(crate) fn ping(&mut self, ping: Ping) {
+        let _ = self.encoder.push_ping(ping);
+    }
+
+    fn poll_write_out<W: AsyncWrite + Unpin>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.encoder.pending() > 0 {
+            let count = ready!(self.poll_write_once(io, cx))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.encoder.advance(count);
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_once<W: AsyncWrite + Unpin>(&self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut chunks = self.encoder.chunks();
+        let first = chunks.next().unwrap_or_default();
+        if !io.is_write_vectored() {
+            return Pin::new(io).poll_write(cx, first);
+        }
+        let Some(second) = chunks.next() else {
+            return Pin::new(io).poll_write(cx, first);
+        };
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip([first, second].into_iter().chain(chunks)) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        Pin::new(io).poll_write_vectored(cx, &slices[..count])
+    }
+}
