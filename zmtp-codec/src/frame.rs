@@ -163,6 +163,7 @@ impl core::ops::Deref for EncodedHeader {
     type Target = [u8];
 
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "len is 2 or 9, by the only constructor")]
     fn deref(&self) -> &[u8] {
         &self.octets[..self.len]
     }

@@ -109,6 +109,7 @@ impl MechanismName {
     ///
     /// # Errors
     /// A [`MechanismNameError`] unless the name is 1 to 20 of `A-Z 0-9 - _ . +`.
+    #[expect(clippy::indexing_slicing, reason = "a const fn, which has no iterators; the loop ends at the length")]
     pub const fn new(name: &str) -> Result<Self, MechanismNameError> {
         let octets = name.as_bytes();
         if octets.is_empty() {
@@ -157,6 +158,7 @@ impl MechanismName {
     }
 
     /// The caller has made sure that the name fits.
+    #[expect(clippy::indexing_slicing, reason = "a const fn, which has no iterators; names of at most 20 octets only")]
     const fn padded(name: &[u8]) -> Self {
         let mut field = [0; Self::FIELD_LEN];
         let mut position = 0;

@@ -23,6 +23,7 @@
 //! Feature `tokio-util` adds the framing as a codec for `tokio_util::codec::Framed`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 extern crate alloc;
 #[cfg(feature = "tokio-util")]

@@ -6,6 +6,7 @@
 //! Nothing here authenticates or encrypts: anyone on the path reads, changes and injects what they like.
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 mod handshake;
 

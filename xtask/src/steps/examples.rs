@@ -7,7 +7,11 @@ use anyhow::Result;
 /// How each example is run; every example of every package has to be listed.
 ///
 /// An example must end by itself, without input and without a network beyond this machine.
-const EXAMPLES: &[Example] = &[];
+const EXAMPLES: &[Example] = &[
+    Example { package: "zmtp-connection", name: "tour", cargo: &[], args: &[] },
+    // What it does is shown by zmtp-connection/tests/zmtpcat.rs.
+    Example { package: "zmtp-connection", name: "zmtpcat", cargo: &[], args: &["--help"] },
+];
 
 struct Example {
     package: &'static str,

@@ -42,10 +42,9 @@ pub(super) type OpenerOf<M> = <<M as Mechanism>::Handshake as Handshake>::Opener
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (ours, theirs) = tokio::io::duplex(4096);
 /// let (push, pull) = (ConnectionConfig::new(SocketType::Push), ConnectionConfig::new(SocketType::Pull));
-/// let (push, pull) = tokio::join!(
-///     Connection::handshake(ours, &push, &Null::new()),
-///     Connection::handshake(theirs, &pull, &Null::new()),
-/// );
+/// let null = Null::new();
+/// let (push, pull) =
+///     tokio::join!(Connection::handshake(ours, &push, &null), Connection::handshake(theirs, &pull, &null));
 /// let (mut push, mut pull) = (push?, pull?);
 ///
 /// push.send("hello").await?;
@@ -70,6 +69,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// [`HandshakeError`] says at which stage, why, and whether connecting again makes sense. A peer that was refused
     /// has been sent an ERROR, and given a second to read it.
     ///
+    /// # Panics
+    /// Outside a tokio runtime that has its timer enabled.
+    ///
     /// # Cancel safety
     /// Dropping the future drops the stream; a handshake cannot be continued.
     pub async fn handshake(io: T, config: &ConnectionConfig, mechanism: &M) -> Result<Self, HandshakeError> {
@@ -82,6 +84,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// nobody else waits for it.
     ///
     /// # Errors
+    /// As [`handshake`](Self::handshake).
+    ///
+    /// # Panics
     /// As [`handshake`](Self::handshake).
     ///
     /// # Cancel safety

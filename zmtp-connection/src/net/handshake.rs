@@ -33,6 +33,8 @@ where
     J: FnOnce(Claim) -> F,
     F: Future<Output = Verdict>,
 {
+    // A runtime without a timer panics here, on every connection, rather than later when a peer announces a TTL.
+    drop(tokio::time::sleep(Duration::ZERO));
     let mut stage = Stage::Greeting;
     let mut driver = Driver { io, unflushed: false, broken: None };
     let finished = match config.handshake_timeout() {

@@ -253,7 +253,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
         let size = header.size();
         match usize::try_from(size) {
             Ok(body_len) if (least..=most).contains(&size) => {
-                let frame_len = header_len + body_len;
+                let frame_len = header_len.saturating_add(body_len);
                 if self.input.len() < frame_len {
                     self.missing = frame_len - self.input.len();
                     return Ok(None);
