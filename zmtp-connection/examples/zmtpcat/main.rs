@@ -1,0 +1,55 @@
+//! zmtpcat: netcat for ZMTP. Talks to any ZeroMQ endpoint, a line of stdin for a message and a message for a line of
+//! stdout.
+//!
+//! ```text
+//! printf 'hello\n' | zmtpcat --connect tcp://127.0.0.1:5555 -t REQ      ask once, print the answer, end
+//! zmtpcat --bind tcp://127.0.0.1:5555 -t REP --echo                     an echo service
+//! zmtpcat --connect tcp://feed:5556 -t SUB --subscribe weather. -n 10   print ten publications, end
+//! ```
+//!
+//! It is a plain user of the library: one task per peer ([`peer`]), and one that decides who gets what ([`engine`]).
+
+mod args;
+mod endpoint;
+mod engine;
+mod events;
+mod lines;
+mod pattern;
+mod peer;
+mod table;
+
+use std::process::exit;
+
+use clap::Parser;
+
+use crate::args::Args;
+
+/// How the program ends; part of its interface.
+mod code {
+    /// All done, or told to stop.
+    pub(crate) const DONE: i32 = 0;
+    /// A handshake failed, a peer broke the protocol, or work was left undone.
+    pub(crate) const FAILED: i32 = 1;
+    /// The command line or a line of input makes no sense, or names what is not built in.
+    pub(crate) const USAGE: i32 = 2;
+}
+
+fn main() {
+    let args = Args::parse();
+    let settings = match args.check() {
+        Ok(settings) => settings,
+        Err(problem) => {
+            eprintln!("zmtpcat: {problem}");
+            exit(code::USAGE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("zmtpcat: no runtime: {error}");
+            exit(code::FAILED);
+        }
+    };
+    // `exit` rather than a return: a thread may still be waiting for stdin, and nobody waits for it.
+    exit(runtime.block_on(engine::run(settings)));
+}
