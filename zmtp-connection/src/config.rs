@@ -270,10 +270,13 @@ impl HeartbeatConfig {
         Self { interval, timeout: Some(interval), ttl: Ttl::ZERO, ping_old_peers: false }
     }
 
-    /// How long after a PING the peer may stay silent. Any octet counts as a sign of life, not only a PONG. `None`
-    /// never gives a peer up.
+    /// How long after a PING the peer may stay silent. Any octet counts as a sign of life, not only a PONG. `None`, or
+    /// zero as in libzmq, never gives a peer up.
     pub const fn timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.timeout = timeout;
+        self.timeout = match timeout {
+            Some(Duration::ZERO) => None,
+            other => other,
+        };
         self
     }
 

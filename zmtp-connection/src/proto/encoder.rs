@@ -4,7 +4,9 @@
 //! any octet. Hence no future that is dropped can leave half a message behind.
 
 use bytes::Bytes;
-use zmtp_codec::{ClearSealer, Command, FrameHeader, FrameKind, Ping, Pong, Sealer, Subscription, Version};
+use zmtp_codec::{
+    ClearSealer, Command, FrameHeader, FrameKind, LONG_HEADER_LEN, Ping, Pong, Sealer, Subscription, Version,
+};
 
 use super::pattern::Pattern;
 use super::queue::{Chunks, Queue};
@@ -66,6 +68,15 @@ impl<S: Sealer> Encoder<S> {
             }
         }
         Ok(())
+    }
+
+    /// As [`push`](Self::push), whatever the high-water mark says: for who was promised room before.
+    #[cfg(feature = "net")]
+    pub(crate) fn push_reserved<M: AsMessage + ?Sized>(&mut self, message: &M) -> Result<(), PushError> {
+        let mark = std::mem::replace(&mut self.high_water_mark, usize::MAX);
+        let pushed = self.push(message);
+        self.high_water_mark = mark;
+        pushed
     }
 
     /// Queues a message that was framed in advance, sharing its memory: the cheap way to send one message to many.
@@ -208,6 +219,7 @@ impl<S: Sealer> Encoder<S> {
             return Err(PushError::EncryptedLink);
         }
         self.queue.append(&mut local.queue);
+        self.pong = local.pong.take().or(self.pong);
         Ok(())
     }
 
@@ -232,35 +244,58 @@ impl<S: Sealer> Encoder<S> {
         pushed
     }
 
-    #[inline]
+    /// Queues one frame. What is copied as it is stays in line, however many callers there are: the call would cost a
+    /// third of the work. Linking and sealing have more to do than to be called.
+    #[inline(always)]
     fn frame(&mut self, kind: FrameKind, part: Part<'_>) -> Result<(), PushError> {
-        let payload = part.as_slice();
-        if self.sealer.is_identity() {
-            let header = FrameHeader::new(kind, payload.len() as u64).encode();
-            if let Part::Shared(shared) = part
-                && shared.len() >= LINK_FROM
-            {
-                self.queue.extend(&header);
-                self.queue.link(Bytes::clone(shared));
-                return Ok(());
-            }
-            let (head, body) = self.queue.stage(header.len() + payload.len()).split_at_mut(header.len());
-            head.copy_from_slice(&header);
-            body.copy_from_slice(payload);
-            return Ok(());
+        if !self.sealer.is_identity() {
+            return self.sealed_frame(kind, part.as_slice());
         }
+        match part {
+            Part::Shared(shared) if shared.len() >= LINK_FROM => self.linked_frame(kind, shared),
+            part => self.copied_frame(kind, part.as_slice()),
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn copied_frame(&mut self, kind: FrameKind, payload: &[u8]) {
+        let header = FrameHeader::new(kind, payload.len() as u64).encode();
+        let staged = self.queue.stage(header.len() + payload.len());
+        // A copy of constant size in either branch, instead of a call.
+        match header.first_chunk::<LONG_HEADER_LEN>() {
+            Some(long) => put(staged, long, payload),
+            None => put(staged, &[header[0], header[1]], payload),
+        }
+    }
+
+    fn linked_frame(&mut self, kind: FrameKind, payload: &Bytes) {
+        self.queue.extend(&FrameHeader::new(kind, payload.len() as u64).encode());
+        self.queue.link(payload.clone());
+    }
+
+    fn sealed_frame(&mut self, kind: FrameKind, payload: &[u8]) -> Result<(), PushError> {
         let plan = self.sealer.plan(kind, payload.len());
         let header = FrameHeader::new(plan.kind(), plan.body_len() as u64).encode();
         let mark = self.queue.mark();
         let (head, body) = self.queue.stage(header.len() + plan.body_len()).split_at_mut(header.len());
         head.copy_from_slice(&header);
         self.sealer.seal(&header, kind, payload, body).map_err(|error| {
-            // A frame that was not sealed must not leave, and nothing may follow it.
+            // A frame that was not sealed must not leave, and nothing may follow it: no PONG that waits either.
             self.failed = true;
+            self.pong = None;
             self.queue.rewind(mark);
             PushError::Seal(error)
         })
     }
+}
+
+/// Fills `staged` with a header and a payload, which together are as long.
+#[inline]
+fn put<const N: usize>(staged: &mut [u8], header: &[u8; N], payload: &[u8]) {
+    let (head, body) = staged.split_at_mut(N);
+    head.copy_from_slice(header);
+    body.copy_from_slice(payload);
 }
 
 impl<S> std::fmt::Debug for Encoder<S> {

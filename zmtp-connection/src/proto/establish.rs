@@ -14,8 +14,9 @@ use core::time::Duration;
 use bytes::buf::{BufMut, Limit};
 use bytes::{Buf, BytesMut};
 use zmtp_codec::{
-    Claim, Command, Commands, ErrorReason, FrameHeader, GREETING_LEN, Greeting, Handshake, HandshakeContext, Mechanism,
-    Progress, Properties, Refusal, Sealer, Session, SocketTypeError, Verdict, Version, WireCommand,
+    Claim, Command, Commands, ErrorReason, FrameHeader, GREETING_LEN, Greeting, GreetingError, Handshake,
+    HandshakeContext, Mechanism, Progress, Properties, Refusal, Sealer, Session, SocketTypeError, Verdict, Version,
+    WireCommand,
 };
 
 use super::decoder::Decoder;
@@ -322,8 +323,12 @@ impl<'a, M: Mechanism> Wire<'a, M> {
     /// Nothing more is received; what the mechanism wants to say is said.
     fn fail(mut self, error: HandshakeError) -> Outcome<'a, M> {
         self.send_commands();
-        // To something that does not speak ZMTP there is nothing to say.
-        let silent = matches!(error.cause(), HandshakeCause::Greeting(_));
+        // To something that does not speak ZMTP there is nothing to say. An old peer gets our whole greeting, as the
+        // RFC wants it: it may be waiting for that to learn that we do not match.
+        let silent = matches!(
+            error.cause(),
+            HandshakeCause::Greeting(GreetingError::NotZmtp { .. } | GreetingError::Signature { .. })
+        );
         let last_words = if silent { Vec::new() } else { self.output.chunks().flatten().copied().collect() };
         Outcome::Failed(Failure { error, last_words })
     }

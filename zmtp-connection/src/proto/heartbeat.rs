@@ -65,6 +65,15 @@ impl Heartbeat {
         }
     }
 
+    /// We can send nothing more: no PING goes out from now on, and none is missed an answer. The TTL that the peer has
+    /// announced still counts.
+    #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "only a stream has halves"))]
+    pub(crate) fn stop_pings(&mut self) {
+        self.config = None;
+        self.next_ping = None;
+        self.expires = None;
+    }
+
     /// Octets came from the peer.
     #[inline]
     pub const fn on_received(&mut self, now: Duration) {
