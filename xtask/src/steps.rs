@@ -2,7 +2,6 @@
 
 mod deny;
 mod examples;
-mod loom;
 mod no_std;
 mod sources;
 mod tools;
@@ -29,7 +28,6 @@ pub(crate) const STEPS: &[Step] = &[
         quick: false,
         run: deny::run,
     },
-    Step { name: "loom", about: "concurrent code under every interleaving", quick: false, run: loom::run },
     Step { name: "interop", about: "against the real libzmq, built from source", quick: false, run: sources::interop },
     Step { name: "examples", about: "every example runs and exits with 0", quick: false, run: examples::run },
     Step { name: "benches", about: "every bench runs once, unmeasured", quick: false, run: sources::benches },

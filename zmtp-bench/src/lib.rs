@@ -11,8 +11,13 @@
 //! somewhere must not take the others with it. Sources come with the crates; no installed library is ever used, so that
 //! the same lock file means the same peer on every machine.
 //!
-//! This is the one crate of the workspace with `unsafe` code: foreign functions cannot be called without it. All of it
-//! is below [`peers`] and in the build script.
+//! Two more modules serve the benches and tests of our own code: [`pair`], a connection without a socket, and [`alloc`],
+//! an allocator that counts.
+//!
+//! This is the one crate of the workspace with `unsafe` code: neither foreign functions nor an allocator can do without
+//! it. All of it is below [`peers`], in [`alloc`] and in the build script.
 #![warn(clippy::undocumented_unsafe_blocks)]
 
+pub mod alloc;
+pub mod pair;
 pub mod peers;

@@ -150,8 +150,12 @@ pub enum HandshakeCause {
         /// The limit.
         after: Duration,
     },
-    /// The peer closed the connection without a word. Temporary, by the convention of RFC 37.
-    #[error("the peer closed the connection")]
+    /// The peer closed the connection without a word. Temporary, by the convention of RFC 37; but at the greeting,
+    /// libzmq closes like this on a peer whose mechanism is not its own, before it has sent the name of its own.
+    #[error(
+        "the peer closed the connection without a word; if it does so again at the greeting, \
+         its security mechanism may be another one"
+    )]
     Closed,
     /// The stream failed.
     #[error("the connection failed")]

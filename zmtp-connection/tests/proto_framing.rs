@@ -22,6 +22,9 @@ fn ends(case: &str, octets: &[u8], error: &DecodeError) {
         assert_eq!(found.as_ref(), Some(error), "{case}");
         assert_eq!(events, [Event::message(&["before", ""])], "{case}");
         assert_eq!(ready.decoder.poll(), Err(DecodeError::Poisoned), "{case}");
+        // A good frame that comes after the error changes nothing.
+        ready.decoder.receive(&message(&["late"]));
+        assert_eq!(ready.decoder.poll(), Err(DecodeError::Poisoned), "{case}: late");
         assert_eq!(ready.decoder.poll_frame(), Err(DecodeError::Poisoned), "{case}");
         assert_eq!(ready.decoder.finish(), Err(DecodeError::Poisoned), "{case}");
     }

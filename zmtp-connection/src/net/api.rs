@@ -7,6 +7,8 @@
 #[derive(Debug)]
 pub(super) enum Push<'a, M: ?Sized> {
     Message(&'a M),
+    /// A message that was promised room.
+    Reserved(&'a M),
     Encoded(&'a EncodedMessage),
     Command(&'a Command),
 }
@@ -22,6 +24,7 @@ impl<M: AsMessage + ?Sized> Push<'_, M> {
     pub(super) fn apply<S: Sealer>(&self, encoder: &mut Encoder<S>) -> Result<(), PushError> {
         match self {
             Self::Message(message) => encoder.push(*message),
+            Self::Reserved(message) => encoder.push_reserved(*message),
             Self::Encoded(message) => encoder.push_encoded(message),
             Self::Command(command) => encoder.push_command(command),
         }

@@ -61,7 +61,8 @@ pub struct Connection<T, M: Mechanism = AnyMechanism> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
-    /// Shakes hands with the peer at the other end of `io`. Who connected and who accepted makes no difference.
+    /// Shakes hands with the peer at the other end of `io`. Who connected and who accepted makes no difference. On a TCP
+    /// stream, set `TCP_NODELAY` first: batching is done here, by what you flush.
     ///
     /// A mechanism that asks for a verdict on the peer is told to accept it.
     ///
@@ -103,11 +104,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     {
         let (io, established) = handshake::run(io, config, mechanism, judge).await?;
         let Established { encoder, decoder, peer, heartbeat, .. } = established;
-        let mut connection =
-            Self { io, reader: Reader::new(decoder, heartbeat), writer: Writer::new(encoder), peer: Arc::new(peer) };
-        // The end of our handshake may still wait to be written. If it cannot be, the first to send or receive sees it.
-        let _ = poll_fn(|cx| connection.writer.attempt_flush(&mut connection.io, cx)).await;
-        Ok(connection)
+        Ok(Self { io, reader: Reader::new(decoder, heartbeat), writer: Writer::new(encoder), peer: Arc::new(peer) })
     }
 
     sending!();
@@ -241,7 +238,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Permit<'_, Connection<T, M
     /// # Errors
     /// As [`Connection::feed`], but never [`PushError::Full`].
     pub fn feed<X: AsMessage + ?Sized>(self, message: &X) -> Result<(), PushError> {
-        self.0.feed(message)
+        self.0.push(&Push::Reserved(message))
     }
 }
 
@@ -251,7 +248,7 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Permit<'_, Sender<W, M>> {
     /// # Errors
     /// As [`Sender::feed`], but never [`PushError::Full`].
     pub fn feed<X: AsMessage + ?Sized>(self, message: &X) -> Result<(), PushError> {
-        self.0.feed(message)
+        self.0.push(&Push::Reserved(message))
     }
 }
 
@@ -276,5 +273,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Sealer> Link for Whole<'_, T, S> {
 
     fn write_out(&mut self, cx: &mut Context<'_>) {
         let _ = self.writer.attempt_flush(self.io, cx);
+    }
+
+    fn is_closed(&self) -> bool {
+        // Closing takes the whole connection.
+        false
     }
 }

@@ -7,7 +7,7 @@
 
 use core::ops::{Deref, DerefMut};
 
-use super::sync::{Mutex, MutexGuard, PoisonError};
+use super::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// What deals with a reply that was left in the slot.
 pub(crate) trait Serve<R> {
@@ -45,9 +45,16 @@ impl<T: Serve<R>, R> Handoff<T, R> {
                 None => *slot = Some(reply),
             }
         }
-        if let Ok(value) = self.value.try_lock() {
-            // Unlocking serves the slot.
-            drop(Guard { handoff: self, value: Some(value) });
+        // Unlocking serves the slot.
+        drop(self.try_lock().map(|value| Guard { handoff: self, value: Some(value) }));
+    }
+
+    /// A panic under the lock (in somebody's stream) leaves nothing half done here, so it is passed over.
+    fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.value.try_lock() {
+            Ok(value) => Some(value),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -91,7 +98,7 @@ impl<T: Serve<R>, R> Drop for Guard<'_, T, R> {
             let waiting = self.handoff.slot.lock().unwrap_or_else(PoisonError::into_inner).is_some();
             if waiting {
                 // If this fails, the new holder serves it.
-                self.value = self.handoff.value.try_lock().ok();
+                self.value = self.handoff.try_lock();
             }
         }
     }

@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use zmtp_codec::{Claim, Handshake, Mechanism, Verdict};
+use zmtp_codec::{Claim, Handshake, Mechanism, Sealer, Verdict};
 
 use super::clock;
 use super::linger::say_last_words;
 use super::reader::poll_read_buf;
 use crate::config::ConnectionConfig;
 use crate::error::{HandshakeCause, HandshakeError, Stage};
-use crate::proto::{Authorize, Establish, Established, Outcome};
+use crate::proto::{Authorize, Encoder, Establish, Established, Outcome};
 
 type Ready<M> =
     Established<<<M as Mechanism>::Handshake as Handshake>::Sealer, <<M as Mechanism>::Handshake as Handshake>::Opener>;
@@ -104,7 +104,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     };
                     authorize.decide(verdict, clock::now())
                 }
-                Outcome::Ready(established) => return Ok(established),
+                Outcome::Ready(mut established) => {
+                    // The end of our handshake may still wait, and its time runs. If it cannot be written, the first
+                    // to send or receive sees it.
+                    let _ = poll_fn(|cx| self.poll_write_all(&mut established.encoder, cx)).await;
+                    return Ok(established);
+                }
                 Outcome::Failed(failure) => return Err((failure.error, failure.last_words)),
             };
         }
@@ -170,3 +175,13 @@ macro_rules! transmit {
     )*};
 }
 transmit!(Establish, Authorize);
+
+impl<S: Sealer> Transmit for Encoder<S> {
+    fn transmit(&self) -> &[u8] {
+        self.chunks().next().unwrap_or_default()
+    }
+
+    fn transmitted(&mut self, count: usize) {
+        self.advance(count);
+    }
+}

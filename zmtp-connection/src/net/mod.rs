@@ -3,6 +3,7 @@
 mod api;
 mod clock;
 mod connection;
+mod fan_out;
 #[cfg(feature = "futures")]
 mod futures;
 mod handoff;

@@ -23,7 +23,7 @@ const READ_MIN: usize = 4 * 1024;
 /// The size of a read under load. Larger reads than this gain nothing, and leave the cache.
 const READ_MAX: usize = 64 * 1024;
 /// Reads within one poll that bring nothing to return, before other tasks get their turn.
-const READS_PER_POLL: u32 = 32;
+const READS_PER_POLL: u32 = 8;
 
 /// How the reader gets at the stream and at the sending direction, which it shares or owns.
 pub(crate) trait Link {
@@ -34,6 +34,8 @@ pub(crate) trait Link {
     fn ping(&mut self, ping: Ping);
     /// Writes what waits, as far as that goes now.
     fn write_out(&mut self, cx: &mut Context<'_>);
+    /// Whether the sending direction was closed.
+    fn is_closed(&self) -> bool;
 }
 
 /// Reads once. The future of `read_buf` holds no state, so making one per poll loses nothing.
@@ -57,6 +59,8 @@ pub(crate) struct Reader<O> {
     state: State,
     /// The peer seemed gone at the last poll; the runtime was given one more turn to bring what it has sent.
     doubted: bool,
+    /// Answers to PINGs were queued that nobody has tried to write yet.
+    owes: bool,
 }
 
 #[derive(Debug)]
@@ -102,6 +106,7 @@ impl<O: Opener> Reader<O> {
             timer: None,
             state: State::Open,
             doubted: false,
+            owes: false,
         }
     }
 
@@ -161,6 +166,7 @@ impl<O: Opener> Reader<O> {
                 Some(Found::Ping(ping)) => {
                     self.heartbeat.on_ping(&ping);
                     link.pong(ping.pong());
+                    self.owes = true;
                 }
                 Some(Found::Pong(pong)) => self.heartbeat.on_pong(&pong, clock::now()),
                 None => return Ok(None),
@@ -181,8 +187,13 @@ impl<O: Opener> Reader<O> {
             {
                 return Poll::Ready(Err(error));
             }
+            let drained = self.drain(link, &next);
+            // A peer that never pauses still gets its answers: they do not wait until there is nothing to read.
+            if std::mem::take(&mut self.owes) {
+                link.write_out(cx);
+            }
             // What was complete before the stream ended is delivered first.
-            if let Some(item) = self.drain(link, &next)? {
+            if let Some(item) = drained? {
                 return Poll::Ready(Ok(Some(item)));
             }
             match self.state {
@@ -235,6 +246,9 @@ impl<O: Opener> Reader<O> {
     /// Sends PINGs as they fall due. Ready only when the peer is given up.
     fn poll_deadlines<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<RecvError> {
         loop {
+            if link.is_closed() {
+                self.heartbeat.stop_pings();
+            }
             let Some(deadline) = self.heartbeat.next_deadline() else {
                 self.timer = None;
                 return Poll::Pending;

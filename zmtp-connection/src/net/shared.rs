@@ -1,14 +1,16 @@
 //! The writer of a split connection: used by the sending half, and by the receiving half for heartbeats.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::AsyncWrite;
 use zmtp_codec::{Ping, Pong, Sealer};
 
+use super::fan_out::{FanOut, Half};
 use super::handoff::{Guard, Handoff, Serve};
-use super::sync::{Mutex, PoisonError};
 use super::writer::Writer;
 use crate::error::SendError;
 
@@ -17,6 +19,8 @@ use crate::error::SendError;
 pub(crate) struct Shared<W, S> {
     side: Handoff<WriteSide<W, S>, Replies>,
     wakers: Arc<FanOut>,
+    /// The sending half has closed its direction.
+    closed: AtomicBool,
 }
 
 /// The stream's writing side with all that belongs to it.
@@ -35,11 +39,19 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
     pub(crate) fn new(io: W, writer: Writer<S>) -> Self {
         let wakers = Arc::new(FanOut::default());
         let waker = Waker::from(Arc::clone(&wakers));
-        Self { side: Handoff::new(WriteSide { io, writer, waker }), wakers }
+        Self { side: Handoff::new(WriteSide { io, writer, waker }), wakers, closed: AtomicBool::new(false) }
     }
 
     pub(crate) fn lock(&self) -> Guard<'_, WriteSide<W, S>, Replies> {
         self.side.lock()
+    }
+
+    /// Closes the sending direction.
+    pub(crate) fn poll_shutdown(&self) -> Poll<io::Result<()>> {
+        self.closed.store(true, Ordering::Relaxed);
+        let mut side = self.lock();
+        let WriteSide { io, waker, .. } = &mut *side;
+        Pin::new(io).poll_shutdown(&mut Context::from_waker(waker))
     }
 
     /// Registers the sending half's task to be woken when the stream takes more.
@@ -51,10 +63,6 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
 impl<W: AsyncWrite + Unpin, S: Sealer> WriteSide<W, S> {
     pub(crate) fn poll_flush(&mut self) -> Poll<Result<(), SendError>> {
         self.writer.poll_flush(&mut self.io, &mut Context::from_waker(&self.waker))
-    }
-
-    pub(crate) fn poll_shutdown(&mut self) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(&mut Context::from_waker(&self.waker))
     }
 }
 
@@ -89,6 +97,8 @@ pub(crate) trait Outlet: Send + Sync {
     fn ping(&self, ping: Ping);
     /// Writes what waits, or has whoever holds the writer do it.
     fn write_out(&self, cx: &Context<'_>);
+    /// Whether the sending direction was closed.
+    fn is_closed(&self) -> bool;
 }
 
 impl<W: AsyncWrite + Unpin + Send, S: Sealer> Outlet for Shared<W, S> {
@@ -105,41 +115,8 @@ impl<W: AsyncWrite + Unpin + Send, S: Sealer> Outlet for Shared<W, S> {
         // To be served is to be flushed; there need not be a reply.
         self.side.leave(Replies::default());
     }
-}
 
-/// The two who may wait for the same stream.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Half {
-    Sender,
-    Receiver,
-}
-
-/// Wakes both halves. A stream remembers only the waker that polled it last; with one for both, neither is forgotten.
-#[derive(Debug, Default)]
-struct FanOut {
-    wakers: Mutex<[Option<Waker>; 2]>,
-}
-
-impl FanOut {
-    fn register(&self, half: Half, waker: &Waker) {
-        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = &mut wakers[half as usize];
-        match slot {
-            Some(known) => known.clone_from(waker),
-            None => *slot = Some(waker.clone()),
-        }
-    }
-}
-
-impl Wake for FanOut {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
-        for waker in wakers.into_iter().flatten() {
-            waker.wake();
-        }
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 }

@@ -123,11 +123,11 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.shared.register_sender(cx);
-        self.shared.lock().poll_shutdown().map_err(SendError::Io)
+        self.shared.poll_shutdown().map_err(SendError::Io)
     }
 
     #[inline]
-    fn push<X: AsMessage + ?Sized>(&mut self, push: &Push<'_, X>) -> Result<(), PushError> {
+    pub(super) fn push<X: AsMessage + ?Sized>(&mut self, push: &Push<'_, X>) -> Result<(), PushError> {
         match &mut self.local {
             Some(local) => push.apply(local),
             None => push.apply(&mut self.shared.lock().writer.encoder),
@@ -175,5 +175,9 @@ impl<R: AsyncRead + Unpin> Link for Apart<'_, R> {
 
     fn write_out(&mut self, cx: &mut Context<'_>) {
         self.outlet.write_out(cx);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.outlet.is_closed()
     }
 }

@@ -12,6 +12,8 @@ use crate::proto::Encoder;
 
 /// Slices in one vectored write, at most. The kernel takes up to 1,024; more than some dozens gain nothing.
 const SLICES: usize = 64;
+/// PINGs are queued while less than this waits.
+const PINGS_UNTIL: usize = 64 * 1024;
 
 /// The sending direction: what is to be sent, and whether it still can be.
 #[derive(Debug)]
@@ -74,7 +76,10 @@ impl<S: Sealer> Writer<S> {
     }
 
     pub(crate) fn ping(&mut self, ping: Ping) {
-        let _ = self.encoder.push_ping(ping);
+        // To a peer that talks and reads nothing, PINGs would pile up for ever. It shows that it lives by talking.
+        if self.encoder.pending() < PINGS_UNTIL {
+            let _ = self.encoder.push_ping(ping);
+        }
     }
 
     fn poll_write_out<W: AsyncWrite + Unpin>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

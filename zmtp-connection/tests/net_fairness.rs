@@ -1,0 +1,133 @@
+//! A peer that always has something to say does not keep other tasks waiting.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod net_support;
+mod support;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use net_support::{Bell, complete_within};
+use support::{NULL, wire};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use zmtp_connection::codec::SocketType;
+use zmtp_connection::{Connection, ConnectionConfig, Event};
+
+/// As much as one read brings.
+const READ: usize = 64 * 1024;
+
+/// A stream that is always ready: after `first` it brings `again` for ever, and takes whatever is written.
+struct Flood {
+    first: Vec<u8>,
+    again: Vec<u8>,
+    at: usize,
+    written: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(mut self: Pin<&mut Self>, _cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let count = buf.remaining().min(self.first.len());
+            buf.put_slice(&self.first[..count]);
+            self.first.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        let mut room = buf.remaining().min(READ);
+        while room > 0 {
+            let count = room.min(self.again.len() - self.at);
+            buf.put_slice(&self.again[self.at..self.at + count]);
+            self.at = (self.at + count) % self.again.len();
+            room -= count;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.written.fetch_add(octets.len(), Ordering::SeqCst);
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A connection to a peer that repeats `again` without a pause, and the count of octets that it was sent.
+async fn flooded(again: Vec<u8>) -> (Connection<Flood, zmtp_connection::Null>, Arc<AtomicUsize>) {
+    let first = [&wire::GREETING[..], &wire::ready("PUSH")].concat();
+    let written = Arc::new(AtomicUsize::new(0));
+    let stream = Flood { first, again, at: 0, written: Arc::clone(&written) };
+    let config = ConnectionConfig::new(SocketType::Pull);
+    let connection = Connection::handshake(stream, &config, &NULL).await.unwrap();
+    written.store(0, Ordering::SeqCst);
+    (connection, written)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_pings_yields_to_other_tasks() {
+    let (mut connection, _) = flooded(wire::ping(0, b"x")).await;
+    let (bell, waker) = Bell::new();
+    // If a single poll did not come back, this test would not end.
+    for polls in 1..=3 {
+        assert!(connection.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(bell.rung(), polls, "it asks to be polled again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_pings_yields_to_other_tasks_on_a_split_connection() {
+    let (connection, _) = flooded(wire::ping(0, b"x")).await;
+    let (mut rx, _tx) = connection.split();
+    let (bell, waker) = Bell::new();
+    assert!(rx.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+    assert!(bell.rung() >= 1, "it asks to be polled again");
+}
+
+/// What is ignored is as endless as what is answered.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_commands_that_mean_nothing_here_yields_to_other_tasks() {
+    let (mut connection, _) = flooded(wire::command("SUBSCRIBE", b"topic")).await;
+    assert!(complete_within(1, connection.recv()).is_none());
+    assert!(connection.ignored() > 0);
+}
+
+/// A frame that takes a thousand reads is not received in one go either.
+#[tokio::test(start_paused = true)]
+async fn one_large_frame_yields_to_other_tasks() {
+    let body = vec![0; 8 << 20];
+    let (mut connection, _) = flooded(wire::message(&[&body[..]])).await;
+    assert!(complete_within(1, connection.recv()).is_none());
+    let event = complete_within(10_000, connection.recv()).unwrap().unwrap().unwrap();
+    assert_eq!(event.into_message().unwrap().payload_len(), body.len());
+}
+
+/// The answers do not wait for a pause that never comes.
+#[tokio::test(start_paused = true)]
+async fn pings_in_a_flood_are_answered() {
+    let (mut connection, written) = flooded(wire::ping(0, b"x")).await;
+    assert!(complete_within(1, connection.recv()).is_none());
+    assert!(written.load(Ordering::SeqCst) > 0);
+}
+
+/// The same where the application takes messages as fast as it can, and never waits.
+#[tokio::test(start_paused = true)]
+async fn pings_between_messages_are_answered_though_the_stream_never_pauses() {
+    let again = [wire::message(&["data"]), wire::ping(0, b"x")].concat();
+    let (mut connection, written) = flooded(again).await;
+    for _ in 0..10 {
+        let event = complete_within(1, connection.recv()).unwrap().unwrap();
+        assert!(matches!(event, Some(Event::Message(_))));
+    }
+    let pong = wire::command("PONG", b"x").len();
+    // The PING behind the tenth message has not been looked at yet.
+    assert_eq!(written.load(Ordering::SeqCst), 9 * pong, "one for each PING that was passed");
+}
