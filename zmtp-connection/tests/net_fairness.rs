@@ -1,4 +1,5 @@
 //! A peer that always has something to say does not keep other tasks waiting.
+#![cfg(all(feature = "net", feature = "null"))]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod net_support;

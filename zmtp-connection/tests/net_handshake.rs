@@ -1,4 +1,5 @@
 //! Handshakes on a stream: deadlines, refusals that arrive, errors that say what happened, and what comes after.
+#![cfg(all(feature = "net", feature = "null"))]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod net_support;

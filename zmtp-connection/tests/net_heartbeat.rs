@@ -1,4 +1,5 @@
 //! Heartbeats on a stream, under a paused clock: PINGs, silence, and whose silence it was.
+#![cfg(all(feature = "net", feature = "null"))]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod net_support;

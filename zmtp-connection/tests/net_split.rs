@@ -1,4 +1,5 @@
 //! Halves on their own: who answers PINGs, who is woken, what is sent in which order.
+#![cfg(all(feature = "net", feature = "null"))]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod net_support;

@@ -1,5 +1,6 @@
 //! However a stream is cut into segments and whichever interface reads it, the same things come out; and nothing that
 //! can come in makes a core do anything but go on or end with an error.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

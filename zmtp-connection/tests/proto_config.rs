@@ -1,4 +1,5 @@
 //! What a configuration takes and refuses, and what of it goes over the wire.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! The sending direction: what is queued, by copy or by reference, what is refused, and that nothing is queued by half.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! Frames and commands on a ready connection, case by case.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

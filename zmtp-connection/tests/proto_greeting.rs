@@ -1,4 +1,5 @@
 //! The greeting, case by case: what is refused and after how many octets, and what has to be accepted.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

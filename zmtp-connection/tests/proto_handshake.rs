@@ -1,4 +1,5 @@
 //! The NULL handshake, case by case: what is refused, why, and what the peer is told.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

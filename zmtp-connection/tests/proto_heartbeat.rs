@@ -1,4 +1,5 @@
 //! Heartbeats: what is read and refused, and the state machine that decides when to ask and when to give up.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

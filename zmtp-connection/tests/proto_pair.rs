@@ -1,4 +1,5 @@
 //! Handshakes between two of our own cores: socket types, versions, chunk sizes, and a mechanism with keys.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! What one connection knows of messaging patterns: shapes of messages, groups, subscriptions.
+#![cfg(feature = "null")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;
