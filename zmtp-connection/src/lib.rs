@@ -4,7 +4,8 @@
 //! [`AsyncWrite`](tokio::io::AsyncWrite), then sends and receives messages and commands, and answers heartbeats. It is
 //! not a socket: nothing reconnects, queues between peers or routes.
 //!
-//! ```
+#![cfg_attr(all(feature = "net", feature = "null"), doc = "```")]
+#![cfg_attr(not(all(feature = "net", feature = "null")), doc = "```ignore")]
 //! use zmtp_connection::codec::SocketType;
 //! use zmtp_connection::{Connection, ConnectionConfig, Event, Null};
 //!

@@ -34,7 +34,8 @@ pub(super) type OpenerOf<M> = <<M as Mechanism>::Handshake as Handshake>::Opener
 ///
 /// Dropping it closes the stream at once, with what was queued and not flushed; [`close`](Self::close) flushes first.
 ///
-/// ```
+#[cfg_attr(feature = "null", doc = "```")]
+#[cfg_attr(not(feature = "null"), doc = "```ignore")]
 /// use zmtp_connection::{Connection, ConnectionConfig, Event, Null};
 /// use zmtp_connection::codec::SocketType;
 ///
