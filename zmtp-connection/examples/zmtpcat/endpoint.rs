@@ -56,21 +56,29 @@ impl Endpoint {
         Ok(Self::Tcp { host: host.to_owned(), port })
     }
 
-    /// Binds, and says what to clean up afterwards.
-    pub(crate) async fn listen(&self) -> io::Result<(Listener, Cleanup)> {
+    /// Binds; [`remove`](Self::remove) undoes it.
+    pub(crate) async fn listen(&self) -> io::Result<Listener> {
         match self {
             Self::Tcp { host, port } => {
                 // Sets SO_REUSEADDR where that means "also while old connections linger".
                 let listener = TcpListener::bind((host.as_str(), *port)).await?;
-                Ok((Listener::Tcp(listener), Cleanup::default()))
+                Ok(Listener::Tcp(listener))
             }
             #[cfg(unix)]
             Self::Ipc(path) => {
                 remove_stale(path);
                 let listener = UnixListener::bind(path)?;
-                let name = self.to_string();
-                Ok((Listener::Ipc { listener, name }, Cleanup { file: Some(path.clone()) }))
+                Ok(Listener::Ipc { listener, name: self.to_string() })
             }
+        }
+    }
+
+    /// Removes the file of a bound socket when the program is done with it.
+    pub(crate) fn remove(&self) {
+        #[cfg(unix)]
+        if let Self::Ipc(path) = self {
+            // It may be gone already.
+            let _ = std::fs::remove_file(path);
         }
     }
 
@@ -137,23 +145,6 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Ipc(stream), name.clone()))
             }
-        }
-    }
-}
-
-/// Removes the file of a bound socket when the program is done with it.
-#[derive(Debug, Default)]
-pub(crate) struct Cleanup {
-    #[cfg(unix)]
-    file: Option<PathBuf>,
-}
-
-impl Drop for Cleanup {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(file) = &self.file {
-            // It may be gone already.
-            let _ = std::fs::remove_file(file);
         }
     }
 }

@@ -1,154 +1,29 @@
 //! Who gets which line, which message is printed, and when it is over.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use zmtp_connection::codec::{SocketType, Subscription};
 use zmtp_connection::{Event, Message};
 
 use crate::args::{QuitAfter, Settings, Side};
 use crate::code;
-use crate::endpoint::{Cleanup, Endpoint, Listener};
 use crate::events::{Events, Failed};
 use crate::lines::{Format, Lines, print};
 use crate::pattern::{Pattern, Sends};
-use crate::peer::{Common, End, Input, Outgoing, run as run_peer};
+use crate::peer::{End, Input, Outgoing};
 use crate::table::Table;
 
-/// Messages from all peers that may wait to be printed.
-const INPUTS: usize = 16;
 /// Requests that may wait for a REP to answer them.
 const REQUESTS: usize = 64;
-/// How long a connector waits between two tries, at first and at most.
-const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// How long a line of a publisher waits for peers that may be about to subscribe.
+const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Runs to the end, and says with which exit code.
-pub(crate) async fn run(settings: Settings) -> i32 {
-    tokio::select! {
-        code = serve(settings) => code,
-        () = told_to_stop() => code::DONE,
-    }
-}
-
-/// SIGTERM or Ctrl-C.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        return;
-    }
-    let _ = tokio::signal::ctrl_c().await;
-}
-
-async fn serve(settings: Settings) -> i32 {
-    let events = Events { wanted: settings.events };
-    let (inputs, incoming) = mpsc::channel(INPUTS);
-    let (finish, finishing) = watch::channel(false);
-    let room = Arc::new(Notify::new());
-    let common = Arc::new(Common {
-        config: settings.config,
-        mechanism: settings.mechanism,
-        subscriptions: settings.subscriptions,
-        echo: settings.echo,
-        events,
-        inputs,
-        room: Arc::clone(&room),
-        finish: finishing,
-    });
-    let mut streams = JoinSet::new();
-    let connects = matches!(settings.side, Side::Connect(_));
-    // Lives as long as this future, also when a signal ends it.
-    let _cleanup = match settings.side {
-        Side::Bind(endpoint) => match listen(&endpoint, events).await {
-            Ok((listener, cleanup)) => {
-                streams.spawn(accept(listener, Arc::clone(&common)));
-                cleanup
-            }
-            Err(failed) => {
-                events.fatal(&failed, false);
-                return code::FAILED;
-            }
-        },
-        Side::Connect(endpoint) => {
-            streams.spawn(connect(endpoint, Arc::clone(&common)));
-            Cleanup::default()
-        }
-    };
-    let engine = Engine {
-        pattern: settings.pattern,
-        format: settings.format,
-        count: settings.count,
-        quit_after: settings.quit_after,
-        reads_stdin: !settings.echo && settings.pattern.sends() != Sends::Nothing,
-        events,
-        connects,
-        topics: common.subscriptions.clone(),
-        table: Table::default(),
-        met: false,
-        line: None,
-        returned: VecDeque::new(),
-        asked: None,
-        heard: None,
-        requests: VecDeque::new(),
-        answering: None,
-        received: 0,
-        sent: 0,
-        ended_at: None,
-        problem: false,
-    };
-    engine.run(incoming, &room, &finish).await
-}
-
-async fn listen(endpoint: &Endpoint, events: Events) -> Result<(Listener, Cleanup), Failed> {
-    let failed = |error| Failed::new("bind", format_args!("{endpoint}: {error}"));
-    let (listener, cleanup) = endpoint.listen().await.map_err(failed)?;
-    events.listening(&listener.endpoint().map_err(failed)?);
-    Ok((listener, cleanup))
-}
-
-/// Serves peers as they come, each in a task of its own.
-async fn accept(listener: Listener, common: Arc<Common>) {
-    let mut peers = JoinSet::new();
-    for id in 1.. {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                common.events.accepted(&address);
-                peers.spawn(run_peer(id, stream, address, Arc::clone(&common)));
-            }
-            // Too many open files, perhaps: those that are served go on, and will close some.
-            Err(error) => {
-                common.events.failed("", &Failed::new("accept", error));
-                sleep(RETRY.1).await;
-            }
-        }
-        while peers.try_join_next().is_some() {}
-    }
-}
-
-/// Tries until the endpoint answers.
-async fn connect(endpoint: Endpoint, common: Arc<Common>) {
-    let address = endpoint.to_string();
-    let mut pause = RETRY.0;
-    let stream = loop {
-        match endpoint.connect().await {
-            Ok(stream) => break stream,
-            Err(_) => sleep(pause).await,
-        }
-        pause = (pause * 2).min(RETRY.1);
-    };
-    common.events.connected(&address);
-    run_peer(1, stream, address, common).await;
-}
-
-struct Engine {
+/// Who decides.
+pub(crate) struct Engine {
     pattern: Pattern,
     format: Format,
     count: Option<u64>,
@@ -191,6 +66,8 @@ enum To {
     InTurn,
     Named(Bytes),
     LastHeard,
+    /// Those who turn out to have subscribed to it, some time after it was read.
+    Matching(Instant),
     /// Those who still have to get it.
     Each(Vec<u64>),
 }
@@ -205,30 +82,84 @@ struct Request {
 type Verdict = Result<(), i32>;
 
 impl Engine {
-    async fn run(mut self, mut incoming: mpsc::Receiver<Input>, room: &Notify, finish: &watch::Sender<bool>) -> i32 {
+    pub(crate) fn new(settings: &Settings, topics: Vec<String>) -> Self {
+        let pattern = settings.pattern;
+        Self {
+            pattern,
+            format: settings.format.clone(),
+            count: settings.count,
+            quit_after: settings.quit_after,
+            reads_stdin: !settings.echo && pattern.sends() != Sends::Nothing,
+            events: Events { wanted: settings.events },
+            connects: matches!(settings.side, Side::Connect(_)),
+            topics,
+            table: Table::new(pattern.is(SocketType::Router)),
+            met: false,
+            line: None,
+            returned: VecDeque::new(),
+            asked: None,
+            heard: None,
+            requests: VecDeque::new(),
+            answering: None,
+            received: 0,
+            sent: 0,
+            ended_at: None,
+            problem: false,
+        }
+    }
+
+    /// Runs until all is done or something is wrong, and says which. `room` tells that an outbox has room again,
+    /// `finish` tells the peers' tasks to come to an end.
+    pub(crate) async fn run(
+        mut self,
+        mut incoming: mpsc::Receiver<Input>,
+        room: &Notify,
+        finish: &watch::Sender<bool>,
+    ) -> i32 {
         let mut lines = self.watches_stdin().then(Lines::start);
         loop {
             self.dispatch();
             if self.is_done() {
-                break;
+                return self.finish(incoming, finish).await;
             }
-            let settled = self.settled_at();
-            let wants = self.wants_line() && settled.is_none();
-            if let Some(lines) = lines.as_mut().filter(|_| wants) {
-                lines.ask();
+            let mut verdict = Ok(());
+            let line = lines.as_mut().and_then(|lines| self.next_line(lines));
+            if let Some(line) = line {
+                verdict = self.stdin(line);
+            } else {
+                let wake = [self.quits_at(), self.settled_at()].into_iter().flatten().min();
+                tokio::select! {
+                    Some(input) = incoming.recv(), if self.requests.len() < REQUESTS => verdict = self.input(input),
+                    more = fetch(&mut lines) => if !more { self.ended_at = Some(Instant::now()) },
+                    () = room.notified() => {}
+                    () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                }
             }
-            let wake = [self.quits_at(), settled].into_iter().flatten().min();
-            let verdict = tokio::select! {
-                Some(input) = incoming.recv(), if self.requests.len() < REQUESTS => self.input(input),
-                line = next_line(&mut lines), if lines.as_ref().is_some_and(Lines::asked) => self.stdin(line),
-                () = room.notified() => Ok(()),
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Ok(()),
-            };
-            if let Err(code) = verdict {
-                return code;
+            match verdict {
+                Ok(()) => {}
+                // The lines before the wrong one are sent.
+                Err(code::USAGE) => {
+                    self.finish(incoming, finish).await;
+                    return code::USAGE;
+                }
+                Err(code) => return code,
             }
         }
-        self.finish(incoming, finish).await
+    }
+
+    /// The next line, if one can be taken and is there; otherwise sees to it that one comes.
+    fn next_line(&self, lines: &mut Lines) -> Option<Vec<u8>> {
+        if self.ended_at.is_some() {
+            return None;
+        }
+        // A REP with nothing to answer wants to know whether it ever will have an answer again.
+        let looks_ahead = self.pattern.sends() == Sends::Reply && self.sent > 0;
+        let wants = self.wants_line();
+        let line = if wants { lines.take() } else { None };
+        if line.is_none() && (wants || looks_ahead) {
+            lines.ask();
+        }
+        line
     }
 
     /// Stdin is read for its lines, or only for its end, where the program is to quit some time after that.
@@ -238,9 +169,6 @@ impl Engine {
 
     /// Whether a line read now could be taken.
     fn wants_line(&self) -> bool {
-        if self.ended_at.is_some() {
-            return false;
-        }
         if !self.reads_stdin {
             return true;
         }
@@ -255,9 +183,11 @@ impl Engine {
         idle && !enough && somebody
     }
 
-    /// Until when a publisher waits for the subscriptions of new peers.
+    /// Until when a publisher's line waits for the subscriptions of new peers; `None`: it does not.
     fn settled_at(&self) -> Option<Instant> {
-        (self.pattern.sends() == Sends::Matching).then(|| self.table.settled_at()).flatten()
+        let Some(Line { to: To::Matching(since), .. }) = &self.line else { return None };
+        let patience = *since + PATIENCE;
+        self.table.settled_at().map(|at| at.min(patience)).filter(|&at| at > Instant::now())
     }
 
     fn quits_at(&self) -> Option<Instant> {
@@ -292,7 +222,14 @@ impl Engine {
                 break;
             }
         }
-        let Some(Line { outgoing, to }) = self.line.take() else { return };
+        if self.settled_at().is_some() {
+            return;
+        }
+        let Some(Line { outgoing, mut to }) = self.line.take() else { return };
+        if let (To::Matching(_), Outgoing::Message(message)) = (&to, &outgoing) {
+            let first = message.parts().first().map_or(&[][..], |first| first);
+            to = To::Each(self.table.matching(first, self.pattern.is(SocketType::Radio)));
+        }
         self.line = match to {
             To::InTurn => match outgoing {
                 Outgoing::Message(message) => self.give_in_turn(message).err().map(Outgoing::Message),
@@ -301,6 +238,11 @@ impl Engine {
             .map(|outgoing| Line { outgoing, to: To::InTurn }),
             To::Named(name) => match self.table.named(&name) {
                 Some(id) => self.table.give(id, outgoing).err(),
+                // A name that was made up does not come back, and others have lines behind this one.
+                None if self.table.is_over(&name) => {
+                    self.problem = true;
+                    None
+                }
                 None => Some(outgoing),
             }
             .map(|outgoing| Line { outgoing, to: To::Named(name) }),
@@ -309,8 +251,10 @@ impl Engine {
                 None => Some(outgoing),
             }
             .map(|outgoing| Line { outgoing, to: To::LastHeard }),
+            To::Matching(_) => None,
             To::Each(mut ids) => {
-                ids.retain(|&id| self.table.contains(id) && self.table.give(id, outgoing.clone()).is_err());
+                // Who is leaving gets nothing more, and nobody waits for that.
+                ids.retain(|&id| !self.table.is_leaving(id) && self.table.give(id, outgoing.clone()).is_err());
                 (!ids.is_empty()).then_some(Line { outgoing, to: To::Each(ids) })
             }
         };
@@ -331,15 +275,8 @@ impl Engine {
         }
     }
 
-    /// A line came, or stdin ended.
-    fn stdin(&mut self, line: Option<Vec<u8>>) -> Verdict {
-        let Some(line) = line else {
-            self.ended_at = Some(Instant::now());
-            return Ok(());
-        };
-        if !self.reads_stdin {
-            return Ok(());
-        }
+    /// A line came.
+    fn stdin(&mut self, line: Vec<u8>) -> Verdict {
         let usage = |problem: String| {
             self.events.fatal(&Failed::new("input", problem), false);
             code::USAGE
@@ -362,10 +299,7 @@ impl Engine {
                 To::Named(name)
             }
             Sends::LastHeard => To::LastHeard,
-            Sends::Matching => {
-                let exact = self.pattern.is(SocketType::Radio);
-                To::Each(self.table.matching(parts.first().map_or(&[], |first| first), exact))
-            }
+            Sends::Matching => To::Matching(Instant::now()),
             Sends::All => To::Each(self.table.ids()),
             Sends::Reply => {
                 let Some((from, envelope)) = self.answering.take() else { return Ok(()) };
@@ -381,7 +315,10 @@ impl Engine {
     /// A peer's task has news.
     fn input(&mut self, input: Input) -> Verdict {
         match input {
-            Input::Ready { id, peer, outbox } => {
+            Input::Ready { id, peer, address, outbox, noted } => {
+                // Said here, so that what is done on hearing it meets an engine that knows the peer.
+                self.events.ready(&address, &peer);
+                let _ = noted.send(());
                 // Dropping its outbox is what ends a connection, gently.
                 if !self.pattern.is_exclusive() || self.table.is_empty() {
                     self.met |= self.table.add(id, &peer, outbox);
@@ -489,7 +426,7 @@ impl Engine {
                 Outgoing::Message(message) => Some(message),
                 Outgoing::Command(_) => None,
             }));
-        } else if !unsent.is_empty() && self.pattern.sends() != Sends::Matching {
+        } else if !unsent.is_empty() && self.owes() {
             self.problem = true;
         }
         if !self.connects {
@@ -511,6 +448,12 @@ impl Engine {
         }
     }
 
+    /// Whether a message that a lost peer did not get is work left undone. An answer or an echo to somebody who did
+    /// not wait for it is not, nor is a publication.
+    fn owes(&self) -> bool {
+        self.reads_stdin && !matches!(self.pattern.sends(), Sends::Matching | Sends::Reply)
+    }
+
     /// Whether as many messages came or went as were asked for, if they were counted at all.
     fn is_counted(&self) -> bool {
         let counted = if self.pattern.receives() { self.received } else { self.sent };
@@ -528,8 +471,9 @@ impl Engine {
                 && left.contains(&id)
             {
                 left.retain(|&other| other != id);
-                self.problem |= !unsent.is_empty();
-                if let (End::Failed { failed }, false) = (end, unsent.is_empty()) {
+                let undone = !unsent.is_empty() && self.owes();
+                self.problem |= undone;
+                if let (End::Failed { failed }, true) = (end, undone) {
                     self.events.fatal(&failed, true);
                 }
             }
@@ -538,9 +482,10 @@ impl Engine {
     }
 }
 
-async fn next_line(lines: &mut Option<Lines>) -> Option<Vec<u8>> {
-    match lines {
-        Some(lines) => lines.next().await,
+/// Waits for the lines that were asked for; `false` at the end of stdin.
+async fn fetch(lines: &mut Option<Lines>) -> bool {
+    match lines.as_mut().filter(|lines| lines.asked()) {
+        Some(lines) => lines.fetch().await,
         None => std::future::pending().await,
     }
 }

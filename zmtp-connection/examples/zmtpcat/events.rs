@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::io::Write;
 
 use zmtp_connection::{HandshakeError, Peer, RecvError, SendError, Stage};
 
@@ -48,15 +49,20 @@ impl Events {
     /// A failure that ends the program is said in any case, but once.
     pub(crate) fn fatal(self, failed: &Failed, said: bool) {
         if !(self.wanted && said) {
-            eprintln!("{failed}");
+            say(failed);
         }
     }
 
     fn line(self, line: impl Display) {
         if self.wanted {
-            eprintln!("{line}");
+            say(line);
         }
     }
+}
+
+/// Says something on stderr, in one write; nobody need listen.
+pub(crate) fn say(line: impl Display) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 impl Display for Failed {

@@ -1,10 +1,14 @@
 //! Lines and messages: stdin read when it is wanted, stdout written at once.
 
-use std::io::{self, BufRead, Write};
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Write};
 use std::sync::mpsc as blocking;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+
+/// What is read from stdin at once, in octets: as much as a pipe holds.
+const BUFFER: usize = 64 << 10;
 
 /// How a message is written as a line.
 #[derive(Clone, Debug)]
@@ -57,6 +61,9 @@ impl Format {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    if let [octet] = needle {
+        return haystack.iter().position(|other| other == octet);
+    }
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
@@ -76,11 +83,13 @@ fn unhex(text: &[u8]) -> Result<Bytes, String> {
     octets.map(Bytes::from).ok_or_else(|| format!("\"{}\" is not hex", text.escape_ascii()))
 }
 
-/// Stdin, a line at a time and only when asked.
+/// Stdin, read only when asked.
 pub(crate) struct Lines {
     requests: blocking::Sender<()>,
-    answers: mpsc::UnboundedReceiver<Option<Vec<u8>>>,
+    answers: mpsc::UnboundedReceiver<Vec<Vec<u8>>>,
     asked: bool,
+    /// Lines that came in one read with one that was asked for.
+    ahead: VecDeque<Vec<u8>>,
 }
 
 impl Lines {
@@ -89,25 +98,23 @@ impl Lines {
         let (requests, asked) = blocking::channel();
         let (answer, answers) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
-            let mut stdin = io::stdin().lock();
+            let mut stdin = BufReader::with_capacity(BUFFER, io::stdin());
             while asked.recv().is_ok() {
-                let mut line = Vec::new();
-                // An unreadable stdin is at its end.
-                let read = stdin.read_until(b'\n', &mut line).unwrap_or(0);
-                if line.last() == Some(&b'\n') {
-                    line.pop();
+                let mut lines: Vec<Vec<u8>> = read_line(&mut stdin).into_iter().collect();
+                while !lines.is_empty() && stdin.buffer().contains(&b'\n') {
+                    lines.extend(read_line(&mut stdin));
                 }
-                if answer.send((read > 0).then_some(line)).is_err() {
+                if answer.send(lines).is_err() {
                     return;
                 }
             }
         });
-        Self { requests, answers, asked: false }
+        Self { requests, answers, asked: false, ahead: VecDeque::new() }
     }
 
-    /// Asks for one line, unless one is asked for already.
+    /// Asks for a line, unless one is there or asked for already.
     pub(crate) fn ask(&mut self) {
-        if !self.asked {
+        if !self.asked && self.ahead.is_empty() {
             self.asked = self.requests.send(()).is_ok();
         }
     }
@@ -117,12 +124,29 @@ impl Lines {
         self.asked
     }
 
-    /// The line that was asked for; `None` at the end of stdin. Can be given up and called again.
-    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
-        let line = self.answers.recv().await.flatten();
+    /// Waits for the line that was asked for; `false` at the end of stdin. Can be given up and called again.
+    pub(crate) async fn fetch(&mut self) -> bool {
+        let lines = self.answers.recv().await.unwrap_or_default();
         self.asked = false;
-        line
+        self.ahead.extend(lines);
+        !self.ahead.is_empty()
     }
+
+    /// A line that has come.
+    pub(crate) fn take(&mut self) -> Option<Vec<u8>> {
+        self.ahead.pop_front()
+    }
+}
+
+/// One line without its end; `None` at the end of stdin.
+fn read_line(stdin: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    // An unreadable stdin is at its end.
+    let read = stdin.read_until(b'\n', &mut line).unwrap_or(0);
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    (read > 0).then_some(line)
 }
 
 /// Writes one line to stdout, and says whether anybody still reads it.

@@ -16,6 +16,7 @@ mod events;
 mod lines;
 mod pattern;
 mod peer;
+mod serve;
 mod table;
 
 use std::process::exit;
@@ -39,17 +40,17 @@ fn main() {
     let settings = match args.check() {
         Ok(settings) => settings,
         Err(problem) => {
-            eprintln!("zmtpcat: {problem}");
+            events::say(format_args!("zmtpcat: {problem}"));
             exit(code::USAGE);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("zmtpcat: no runtime: {error}");
+            events::say(format_args!("zmtpcat: no runtime: {error}"));
             exit(code::FAILED);
         }
     };
     // `exit` rather than a return: a thread may still be waiting for stdin, and nobody waits for it.
-    exit(runtime.block_on(engine::run(settings)));
+    exit(runtime.block_on(serve::run(settings)));
 }

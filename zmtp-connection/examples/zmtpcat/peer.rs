@@ -1,6 +1,8 @@
 //! One peer: its handshake, its messages in both directions, its end.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,7 +38,10 @@ pub(crate) enum Input {
     Ready {
         id: u64,
         peer: Peer,
+        address: String,
         outbox: mpsc::Sender<Outgoing>,
+        /// To be told when this was taken note of.
+        noted: oneshot::Sender<()>,
     },
     Event {
         id: u64,
@@ -101,12 +106,19 @@ where
         // A peer of ZMTP 3.0 knows no groups; then there is nothing to join.
         let _ = connection.feed_command(&command);
     }
-    common.events.ready(address, &peer);
+    // So that a publisher has them, if it can, when others are told that we are ready; the rest follows later.
+    poll_fn(|cx| {
+        let _ = connection.poll_flush(cx);
+        Poll::Ready(())
+    })
+    .await;
     let (receiver, sender) = connection.into_split();
     let (outbox, queue) = mpsc::channel(OUTBOX);
     // Weak: the engine ends the connection by dropping its outbox.
     let echo = common.echo.then(|| outbox.downgrade());
-    if common.inputs.send(Input::Ready { id, peer, outbox }).await.is_err() {
+    let (noted, taken) = oneshot::channel();
+    let ready = Input::Ready { id, peer, address: address.to_owned(), outbox, noted };
+    if common.inputs.send(ready).await.is_err() || taken.await.is_err() {
         return (End::Clean, Vec::new());
     }
     let (stop, stopped) = oneshot::channel();

@@ -1,6 +1,7 @@
 //! The ready peers, and what each wants to hear.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -12,14 +13,17 @@ use crate::peer::Outgoing;
 
 /// How long a new peer is given to say what it subscribes to before something is published without it.
 const SUBSCRIBING: Duration = Duration::from_millis(200);
+/// What the names of those begin with who have none.
+const ANONYMOUS: &str = "anonymous-";
 /// What one peer may subscribe to, in topics and in octets of them.
 const MAX_TOPICS: usize = 100_000;
 const MAX_TOPIC_OCTETS: usize = 16 << 20;
 
 /// The ready peers, in the order in which they came.
-#[derive(Default)]
 pub(crate) struct Table {
     peers: BTreeMap<u64, Entry>,
+    /// Peers are told apart by name, so no two may have the same.
+    by_name: bool,
     /// Who had the last turn.
     turn: u64,
     anonymous: u64,
@@ -37,20 +41,42 @@ pub(crate) struct Entry {
 }
 
 impl Table {
-    /// Adds a peer; `false` if another one has its identity.
+    pub(crate) const fn new(by_name: bool) -> Self {
+        Self { peers: BTreeMap::new(), by_name, turn: 0, anonymous: 0 }
+    }
+
+    /// Adds a peer; `false` if another one has its identity where that matters.
     pub(crate) fn add(&mut self, id: u64, peer: &Peer, outbox: mpsc::Sender<Outgoing>) -> bool {
-        let name = if peer.identity().is_routable() {
-            peer.identity().as_bytes().clone()
-        } else {
-            self.anonymous += 1;
-            Bytes::from(format!("anonymous-{}", self.anonymous))
-        };
-        if self.peers.values().any(|entry| entry.name == name) {
+        let name = if peer.identity().is_routable() { peer.identity().as_bytes().clone() } else { self.made_up() };
+        if self.by_name && self.named(&name).is_some() {
             return false;
         }
         let fresh_until = Some(Instant::now() + SUBSCRIBING);
         self.peers.insert(id, Entry { outbox, name, topics: BTreeSet::new(), topic_octets: 0, fresh_until });
         true
+    }
+
+    /// A name that nobody has.
+    fn made_up(&mut self) -> Bytes {
+        loop {
+            self.anonymous += 1;
+            let name = Bytes::from(format!("{ANONYMOUS}{}", self.anonymous));
+            if self.named(&name).is_none() {
+                return name;
+            }
+        }
+    }
+
+    /// Whether `name` was made up for a peer that is gone.
+    pub(crate) fn is_over(&self, name: &[u8]) -> bool {
+        let number = name.strip_prefix(ANONYMOUS.as_bytes()).and_then(|number| std::str::from_utf8(number).ok());
+        let made_up = number.and_then(|number| number.parse::<u64>().ok()).is_some_and(|n| n <= self.anonymous);
+        made_up && self.named(name).is_none()
+    }
+
+    /// Whether a peer is gone, or takes nothing any more.
+    pub(crate) fn is_leaving(&self, id: u64) -> bool {
+        self.peers.get(&id).is_none_or(|entry| entry.outbox.is_closed())
     }
 
     pub(crate) fn remove(&mut self, id: u64) {
@@ -95,8 +121,9 @@ impl Table {
 
     /// Gives the next peer in turn that has room something, and says which; gives it back if none has.
     pub(crate) fn give_in_turn(&mut self, mut outgoing: Outgoing) -> Result<u64, Outgoing> {
-        let (before, after): (Vec<u64>, Vec<u64>) = self.peers.keys().partition(|&&id| id <= self.turn);
-        for id in after.into_iter().chain(before) {
+        let after = self.peers.range((Excluded(self.turn), Unbounded));
+        let up_to = self.peers.range(..=self.turn);
+        for (&id, _) in after.chain(up_to) {
             match self.give(id, outgoing) {
                 Ok(()) => {
                     self.turn = id;

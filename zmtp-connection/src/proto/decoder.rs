@@ -173,7 +173,7 @@ impl<O: Opener> Decoder<O> {
     /// within the limits. Changes nothing otherwise. Everything else, and every error, is for
     /// [`poll_any`](Self::poll_any), which could do this as well, in three times as many instructions.
     #[inline]
-    fn next_plain(&mut self) -> bool {
+    pub(crate) fn next_plain(&mut self) -> bool {
         let Some(limit) = self.plain_up_to else { return false };
         if !self.parts.is_empty() || self.amid_frames {
             return false;

@@ -1,0 +1,118 @@
+//! What is asked for, and what cannot be.
+
+use crate::cat::Cat;
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let help = Cat::run("--help").end();
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout.iter().any(|line| line.contains("--heartbeat-ivl")));
+    assert_eq!(Cat::run("--version").end().code, Some(0));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for args in [
+        "",
+        "-t REQ",
+        "--bind tcp://127.0.0.1:0",
+        "--bind tcp://127.0.0.1:0 --connect tcp://127.0.0.1:1 -t REQ",
+        "--bind tcp://127.0.0.1:0 -t STREAM",
+        "--bind tcp://127.0.0.1:0 -t REQQ",
+        "--bind tcp://127.0.0.1 -t REQ",
+        "--bind tcp://127.0.0.1:66000 -t REQ",
+        "--bind tcp://:5555 -t REQ",
+        "--connect tcp://*:5555 -t REQ",
+        "--connect tcp://127.0.0.1:0 -t REQ",
+        "--bind udp://127.0.0.1:1 -t REQ",
+        "--bind 127.0.0.1:1 -t REQ",
+        "--bind ipc:// -t REQ",
+        "--bind tcp://127.0.0.1:0 -t PULL --echo",
+        "--bind tcp://127.0.0.1:0 -t PULL -n 0",
+        "--bind tcp://127.0.0.1:0 -t PULL -n many",
+        "--bind tcp://127.0.0.1:0 -t PULL -q soon",
+        "--bind tcp://127.0.0.1:0 -t PULL --max-msg-size -1",
+        "--bind tcp://127.0.0.1:0 -t PULL --as-server --as-client",
+        "--bind tcp://127.0.0.1:0 -t PULL --no-such-option",
+        "--bind tcp://127.0.0.1:0 -t PULL --mechanism curve",
+        "--bind tcp://127.0.0.1:0 -t PULL --mechanism PLAIN",
+        "--bind tcp://127.0.0.1:0 -t PULL --mechanism nonsense",
+    ] {
+        let ended = Cat::run(args).end();
+        assert_eq!(ended.code, Some(2), "{args}: {:?}", ended.stderr);
+        assert!(ended.stdout.is_empty() && !ended.stderr.is_empty(), "{args}");
+    }
+    let long = "x".repeat(256);
+    assert_eq!(Cat::with(&["--bind", "tcp://127.0.0.1:0", "-t", "REQ", "--identity", &long]).end().code, Some(2));
+}
+
+#[test]
+fn types_and_mechanisms_are_written_in_any_case() {
+    let (_rep, endpoint) = Cat::bind("--type rEp --mechanism NULL --as-server --echo");
+    Cat::fed(&endpoint, "-t Req --mechanism Null --as-client", "hello\n").end().expect(0, &["hello"]);
+}
+
+#[test]
+fn every_address_can_be_bound() {
+    let rep = Cat::run("--bind tcp://*:0 -t REP --echo --events");
+    let listening = rep.event("listening tcp://0.0.0.0:");
+    Cat::fed(&format!("tcp://127.0.0.1:{listening}"), "-t REQ", "hello\n").end().expect(0, &["hello"]);
+}
+
+#[test]
+fn without_events_stderr_is_empty() {
+    let (_rep, endpoint) = Cat::bind("-t REP --echo");
+    let ended = Cat::fed(&endpoint, "-t REQ", "hello\n").end();
+    ended.expect(0, &["hello"]);
+    assert!(ended.stderr.is_empty(), "{:?}", ended.stderr);
+}
+
+#[test]
+fn events_tell_the_life_of_a_connection() {
+    let (rep, endpoint) = Cat::bind("-t REP --echo");
+    Cat::fed(&endpoint, "-t REQ --identity me", "hello\n").end().expect(0, &["hello"]);
+    let address = rep.event("accepted tcp://127.0.0.1:");
+    let ready = rep.event("ready tcp://127.0.0.1:");
+    assert_eq!(ready, format!("{address} type=REQ zmtp=3.1 mechanism=NULL identity=me"));
+    assert_eq!(rep.event("closed tcp://127.0.0.1:"), address);
+}
+
+#[test]
+fn an_address_in_use_cannot_be_bound() {
+    let (_first, endpoint) = Cat::bind("-t REP --echo");
+    let ended = Cat::run(&format!("--bind {endpoint} -t REP --echo")).end();
+    ended.expect(1, &[]);
+    ended.expect_said("failed stage=bind cause=");
+}
+
+#[cfg(unix)]
+#[test]
+fn ipc_replaces_a_stale_file_and_cleans_up() {
+    let path = std::env::temp_dir().join(format!("zmtpcat-test-{}", std::process::id()));
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let endpoint = format!("ipc://{}", path.display());
+    for signal in [None, Some("TERM")] {
+        let rep = Cat::run(&format!("--bind {endpoint} -t REP --echo -n 2 --events"));
+        assert_eq!(rep.event("listening "), endpoint);
+        let second = Cat::run(&format!("--bind {endpoint} -t REP --echo")).end();
+        second.expect(1, &[]);
+        Cat::fed(&endpoint, "-t REQ", "hello\n").end().expect(0, &["hello"]);
+        match signal {
+            None => Cat::fed(&endpoint, "-t REQ", "bye\n").end().expect(0, &["bye"]),
+            Some(signal) => rep.signal(signal),
+        }
+        assert_eq!(rep.end_by_itself().code, Some(0));
+        assert!(!path.exists(), "the file of the socket is left behind");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ipc_does_not_replace_a_file_that_is_no_socket() {
+    let path = std::env::temp_dir().join(format!("zmtpcat-file-{}", std::process::id()));
+    std::fs::write(&path, "precious").unwrap();
+    Cat::run(&format!("--bind ipc://{} -t REP --echo", path.display())).end().expect(1, &[]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    std::fs::remove_file(path).unwrap();
+}
