@@ -119,13 +119,22 @@ pub struct Session<S, O> {
     pub properties: Properties,
     /// The peer's long-term public key, proven by the handshake; `None` where the mechanism has none.
     pub public_key: Option<[u8; 32]>,
+    /// Whether others on the path cannot read what is sent. Sealing alone does not say so: it may only authenticate.
+    pub encrypted: bool,
 }
 
 impl<S, O> Session<S, O> {
-    /// A session with a peer that announced `properties`, under a mechanism without keys.
+    /// A session with a peer that announced `properties`, under a mechanism without keys and encryption.
     #[must_use]
     pub const fn new(sealer: S, opener: O, properties: Properties) -> Self {
-        Self { sealer, opener, properties, public_key: None }
+        Self { sealer, opener, properties, public_key: None, encrypted: false }
+    }
+
+    /// Says that what is sent cannot be read by others on the path.
+    #[must_use]
+    pub const fn encrypted(mut self) -> Self {
+        self.encrypted = true;
+        self
     }
 
     /// Adds the peer's long-term public key, which the handshake has proven.
@@ -146,7 +155,7 @@ impl<S, O> core::fmt::Debug for Session<S, O> {
 /// Protects the frames that one side sends. Owns that direction's nonce counter.
 ///
 /// Object-safe: `Box<dyn Sealer>` is a `Sealer`.
-pub trait Sealer: Send + 'static {
+pub trait Sealer: Send + Sync + 'static {
     /// Where the payload of a frame goes and how large its body becomes. Pure: it changes nothing, so a caller may
     /// plan a whole message before it commits to sending it.
     fn plan(&self, kind: FrameKind, payload_len: usize) -> SealPlan;
@@ -203,7 +212,7 @@ impl SealPlan {
 /// Opens the frames that the peer sends. Owns that direction's nonce counter.
 ///
 /// Object-safe: `Box<dyn Opener>` is an `Opener`.
-pub trait Opener: Send + 'static {
+pub trait Opener: Send + Sync + 'static {
     /// Opens the body of one frame in place and says where in it the payload lies.
     ///
     /// `header` holds the frame header exactly as it was received, for mechanisms that authenticate it or demand its

@@ -60,14 +60,16 @@ impl Properties {
         Self { entries: Vec::new() }
     }
 
-    /// What a socket says about itself: Socket-Type first, then Identity for the types that announce one, even if it is
-    /// empty, as libzmq does. More can be pushed behind these.
+    /// What a socket says about itself: Socket-Type first, then Identity. More can be pushed behind these.
+    ///
+    /// An identity is announced for every type. An anonymous socket announces an empty one if its type
+    /// [`sends_identity`](SocketType::sends_identity), as libzmq does, and else none.
     #[must_use]
     pub fn for_socket(socket_type: SocketType, identity: &Identity) -> Self {
         let mut properties = Self::new();
         let socket_type_name = Bytes::from_static(socket_type.as_str().as_bytes());
         properties.entries.push((Cow::Borrowed(Self::SOCKET_TYPE), socket_type_name));
-        if socket_type.sends_identity() {
+        if socket_type.sends_identity() || !identity.is_empty() {
             properties.entries.push((Cow::Borrowed(Self::IDENTITY), identity.as_bytes().clone()));
         }
         properties

@@ -145,7 +145,7 @@ impl SocketType {
         matches!(self, Self::Client | Self::Server | Self::Scatter | Self::Gather | Self::Peer | Self::Channel)
     }
 
-    /// True for the types that announce an Identity, even an empty one. To the peers of all others it means nothing.
+    /// True for the types that announce even an empty Identity. Others announce one that was set.
     #[must_use]
     pub const fn sends_identity(self) -> bool {
         matches!(self, Self::Req | Self::Dealer | Self::Router)

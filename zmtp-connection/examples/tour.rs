@@ -93,8 +93,7 @@ async fn incompatible() -> Result<(), Box<dyn Error>> {
         tokio::join!(Connection::handshake(ours, &publisher, &null), Connection::handshake(theirs, &pull, &null));
     for (who, result) in [("publisher", publisher.err()), ("pull", pull.err())] {
         let Some(error) = result else { continue };
-        let cause = error.source().map(ToString::to_string).unwrap_or_default();
-        say(who, format!("{error}: {cause}; connecting again makes sense: {}", error.may_reconnect()));
+        say(who, format!("{error}; connecting again makes sense: {}", error.may_reconnect()));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use zmtp_codec::{Identity, IdentityError, Properties, PropertyError, SocketType,
 #[derive(Clone, Debug)]
 pub struct ConnectionConfig {
     socket_type: SocketType,
+    identity: Identity,
     properties: Properties,
     limits: Limits,
     handshake_timeout: Option<Duration>,
@@ -38,7 +39,8 @@ impl ConnectionConfig {
         let builder = Self::builder(socket_type);
         Self {
             socket_type,
-            properties: builder.properties_of(&Identity::default()),
+            identity: Identity::ANONYMOUS,
+            properties: builder.properties_of(&Identity::ANONYMOUS),
             limits: builder.limits,
             handshake_timeout: builder.handshake_timeout,
             high_water_mark: builder.high_water_mark,
@@ -65,6 +67,12 @@ impl ConnectionConfig {
         self.socket_type
     }
 
+    /// The name that we announce; empty if we are anonymous.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// The properties of our READY, Socket-Type first.
     #[must_use]
     pub const fn properties(&self) -> &Properties {
@@ -76,7 +84,7 @@ impl ConnectionConfig {
         &self.limits
     }
 
-    /// How long the whole handshake may take; `None` is for ever.
+    /// How long the whole handshake may take; `None` is for ever. See [`ConfigBuilder::handshake_timeout`].
     #[must_use]
     pub const fn handshake_timeout(&self) -> Option<Duration> {
         self.handshake_timeout
@@ -110,6 +118,10 @@ pub struct ConfigBuilder {
 
 impl ConfigBuilder {
     /// The name by which a ROUTER peer addresses us: up to 255 octets, the first of them not zero.
+    ///
+    /// It is announced whatever our socket type is, so that any peer can tell who we are (libzmq announces one for REQ,
+    /// DEALER and ROUTER only, and ignores it from all others). An empty one is none: the three named types announce
+    /// it as such, the others nothing.
     pub fn identity(mut self, identity: impl Into<Bytes>) -> Self {
         self.identity = Some(identity.into());
         self
@@ -132,6 +144,9 @@ impl ConfigBuilder {
 
     /// How long the whole handshake may take, from the first octet on; progress does not extend it. 30 s by default,
     /// `None` waits for ever.
+    ///
+    /// A handshake that has failed may take up to a second more than this: the time that the peer is given to read the
+    /// ERROR which tells it why.
     pub const fn handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.handshake_timeout = timeout;
         self
@@ -157,7 +172,7 @@ impl ConfigBuilder {
     pub fn build(self) -> Result<ConnectionConfig, ConfigError> {
         let identity = match &self.identity {
             Some(identity) => Identity::new(identity.clone())?,
-            None => Identity::default(),
+            None => Identity::ANONYMOUS,
         };
         let mut properties = self.properties_of(&identity);
         for (name, value) in &self.extra {
@@ -175,6 +190,7 @@ impl ConfigBuilder {
         }
         Ok(ConnectionConfig {
             socket_type: self.socket_type,
+            identity,
             properties,
             limits: self.limits,
             handshake_timeout: self.handshake_timeout,
@@ -183,7 +199,7 @@ impl ConfigBuilder {
         })
     }
 
-    /// Socket-Type and, where libzmq sends it too, Identity.
+    /// Socket-Type and, if there is one or libzmq sends it even so, Identity.
     fn properties_of(&self, identity: &Identity) -> Properties {
         Properties::for_socket(self.socket_type, identity)
     }
@@ -236,15 +252,50 @@ impl Limits {
         self
     }
 
-    /// Octets in the body of a command during the handshake, when the peer has proven nothing yet.
+    /// Octets in the body of a command during the handshake, when the peer has proven nothing yet. Less than 64 is
+    /// taken as 64, so that the shortest READY fits.
     pub const fn max_handshake_command(mut self, octets: usize) -> Self {
-        self.handshake_command = octets;
+        self.handshake_command = if octets < MIN_HANDSHAKE_COMMAND { MIN_HANDSHAKE_COMMAND } else { octets };
         self
+    }
+
+    /// The most octets in one frame of a message.
+    #[must_use]
+    pub const fn frame(&self) -> usize {
+        self.frame
+    }
+
+    /// The most octets in all frames of one message together.
+    #[must_use]
+    pub const fn message(&self) -> usize {
+        self.message
+    }
+
+    /// The most frames in one message.
+    #[must_use]
+    pub const fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// The most octets in the body of a command after the handshake.
+    #[must_use]
+    pub const fn command(&self) -> usize {
+        self.command
+    }
+
+    /// The most octets in the body of a command during the handshake.
+    #[must_use]
+    pub const fn handshake_command(&self) -> usize {
+        self.handshake_command
     }
 }
 
 /// The largest PING: name, TTL and 16 octets of context. A smaller command limit would break heartbeats.
 const MIN_COMMAND: usize = 23;
+/// No handshake is possible without a READY. That of an anonymous peer has 42 octets at most: 6 for the command's name,
+/// 23 for the longest Socket-Type (SCATTER, CHANNEL), 13 for an empty Identity. What is left to 64 is room for a short
+/// identity.
+const MIN_HANDSHAKE_COMMAND: usize = 64;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -292,6 +343,31 @@ impl HeartbeatConfig {
     pub const fn ping_zmtp_3_0(mut self, yes: bool) -> Self {
         self.ping_old_peers = yes;
         self
+    }
+
+    /// How often a PING goes out.
+    #[must_use]
+    pub const fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// How long after a PING the peer may stay silent; `None` is for ever. Set by [`timeout`](Self::timeout).
+    #[must_use]
+    pub const fn silence_limit(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// After how much silence the peer is asked to give us up, as it is announced, which is rounded and capped;
+    /// [`Ttl::ZERO`] is never. Set by [`ttl`](Self::ttl).
+    #[must_use]
+    pub const fn announced_ttl(&self) -> Ttl {
+        self.ttl
+    }
+
+    /// Whether peers of ZMTP 3.0 are sent PINGs as well. Set by [`ping_zmtp_3_0`](Self::ping_zmtp_3_0).
+    #[must_use]
+    pub const fn pings_zmtp_3_0(&self) -> bool {
+        self.ping_old_peers
     }
 }
 

@@ -17,16 +17,28 @@ use zmtp_codec::{
 /// ```text
 /// handshake failed at the greeting: the peer speaks CURVE, we speak NULL; configure the same mechanism on both sides
 /// ```
-#[derive(Debug, Error)]
-#[error("handshake failed at the {stage}")]
+#[derive(Debug)]
 pub struct HandshakeError {
     stage: Stage,
-    source: HandshakeCause,
+    cause: HandshakeCause,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "handshake failed at the {}: {}", self.stage, self.cause)
+    }
+}
+
+impl std::error::Error for HandshakeError {
+    /// What is behind the cause; the cause itself is shown already.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.cause)
+    }
 }
 
 impl HandshakeError {
     pub(crate) fn new(stage: Stage, cause: impl Into<HandshakeCause>) -> Self {
-        Self { stage, source: cause.into() }
+        Self { stage, cause: cause.into() }
     }
 
     /// How far the handshake had come.
@@ -38,14 +50,14 @@ impl HandshakeError {
     /// What went wrong.
     #[must_use]
     pub const fn cause(&self) -> &HandshakeCause {
-        &self.source
+        &self.cause
     }
 
     /// What the peer gave as the reason for refusing us, if it sent an ERROR. Unauthenticated: an ERROR travels in
     /// the clear before any session is sealed, so anyone on the path can forge it.
     #[must_use]
     pub const fn peer_reason(&self) -> Option<&ErrorReason> {
-        match &self.source {
+        match &self.cause {
             HandshakeCause::Mechanism(MechanismError::PeerError { reason }) => Some(reason),
             _ => None,
         }
@@ -55,7 +67,7 @@ impl HandshakeError {
     /// error or a timeout; no after an ERROR, a mismatch, or a peer that breaks the protocol.
     #[must_use]
     pub const fn may_reconnect(&self) -> bool {
-        match &self.source {
+        match &self.cause {
             HandshakeCause::Closed | HandshakeCause::TimedOut { .. } | HandshakeCause::Io(_) => true,
             HandshakeCause::Mechanism(MechanismError::Refused(refusal)) => matches!(refusal, Refusal::Silent),
             HandshakeCause::Greeting(_)
@@ -66,7 +78,9 @@ impl HandshakeError {
             | HandshakeCause::Mechanism(_)
             | HandshakeCause::SocketType(_)
             | HandshakeCause::Incompatible { .. }
-            | HandshakeCause::Identity(_) => false,
+            | HandshakeCause::Identity(_)
+            | HandshakeCause::NoJudge
+            | HandshakeCause::TooManyCommands { .. } => false,
         }
     }
 }
@@ -150,6 +164,15 @@ pub enum HandshakeCause {
         /// The limit.
         after: Duration,
     },
+    /// The mechanism asks for a verdict on the peer, and nobody is there to give one. The peer was turned away.
+    #[error("the mechanism asks for a verdict on the peer: use handshake_with")]
+    NoJudge,
+    /// The peer has sent more commands than any handshake takes.
+    #[error("the peer has sent {limit} handshake commands, and the handshake is not complete")]
+    TooManyCommands {
+        /// The limit.
+        limit: u32,
+    },
     /// The peer closed the connection without a word. Temporary, by the convention of RFC 37; but at the greeting,
     /// libzmq closes like this on a peer whose mechanism is not its own, before it has sent the name of its own.
     #[error(
@@ -170,7 +193,7 @@ pub enum DecodeError {
     #[error("the peer sent a malformed frame")]
     Frame(#[from] FrameError),
     /// A frame of a message is larger than [`Limits::max_frame`](crate::Limits::max_frame).
-    #[error("the peer sent a frame of {size} octets, the limit is {limit}; raise Limits::max_frame to accept it")]
+    #[error("the peer sent a frame of {size} octets, the limit is {limit}; Limits::max_frame and max_message set it")]
     FrameTooLarge {
         /// What it announced, or what was in it if it was encrypted.
         size: u64,
@@ -263,19 +286,22 @@ pub enum PushError {
     /// READY and ERROR belong to the handshake.
     #[error("READY and ERROR cannot be sent after the handshake")]
     HandshakeCommand,
+    /// Only a SUB or XSUB subscribes, and only a DISH joins groups.
+    #[error("this socket type sends no such command: a SUB or XSUB subscribes, a DISH joins groups")]
+    WrongSocketType,
     /// The peer's version of ZMTP does not know the command.
     #[error("a peer of ZMTP {version} does not know this command")]
     Unsupported {
         /// What the peer announced.
         version: Version,
     },
-    /// A message encoded in advance is plaintext, and this connection encrypts.
-    #[error("this connection encrypts: send the message itself, not its encoded form")]
+    /// A message encoded in advance is plaintext, and this connection seals its frames.
+    #[error("this connection seals its frames: send the message itself, not its encoded form")]
     EncryptedLink,
     /// The mechanism can seal no more.
     #[error("the frame cannot be sealed")]
     Seal(#[from] SealError),
-    /// Sending has failed before; the error then said why.
+    /// Sending has failed before; the error then said why. What was queued is lost.
     #[error("the sending side has failed before")]
     Poisoned,
 }
@@ -323,4 +349,38 @@ pub enum SendError {
     /// The stream failed. What had been queued may or may not have arrived.
     #[error("the connection failed while sending")]
     Io(#[source] std::io::Error),
+    /// The peer was silent for too long while we waited to send.
+    #[error(transparent)]
+    Expired(#[from] Expired),
+    /// The receiving half has failed, and has said why: the peer broke the protocol, was silent for too long, or the
+    /// stream failed. What had been queued may or may not have arrived.
+    #[error("the connection is lost; its receiving half was told why")]
+    Lost,
+}
+
+/// What stopped [`feed_all`](crate::Connection::feed_all), and after how many messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the message after {queued} others cannot be sent")]
+pub struct FeedAllError {
+    queued: usize,
+    source: PushError,
+}
+
+impl FeedAllError {
+    #[cfg(feature = "net")]
+    pub(crate) const fn new(queued: usize, source: PushError) -> Self {
+        Self { queued, source }
+    }
+
+    /// How many messages were queued before it.
+    #[must_use]
+    pub const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Why it cannot be sent.
+    #[must_use]
+    pub const fn cause(&self) -> PushError {
+        self.source
+    }
 }

@@ -1,5 +1,6 @@
 //! What a connection receives.
 
+use bytes::Bytes;
 use zmtp_codec::{Command, Subscription};
 
 use crate::message::Message;
@@ -17,12 +18,30 @@ pub enum Event {
 }
 
 impl Event {
+    /// The message, if it is one, to look at.
+    #[must_use]
+    pub const fn as_message(&self) -> Option<&Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Command(_) => None,
+        }
+    }
+
     /// The message, if it is one.
     #[must_use]
     pub fn into_message(self) -> Option<Message> {
         match self {
             Self::Message(message) => Some(message),
             Self::Command(_) => None,
+        }
+    }
+
+    /// The command, if it is one.
+    #[must_use]
+    pub fn into_command(self) -> Option<Command> {
+        match self {
+            Self::Message(_) => None,
+            Self::Command(command) => Some(command),
         }
     }
 
@@ -48,6 +67,30 @@ pub enum EventRef<'a> {
     Command(Command),
 }
 
+impl EventRef<'_> {
+    /// A copy to keep, as [`MessageRef::to_message`].
+    #[must_use]
+    pub fn to_event(&self) -> Event {
+        match self {
+            Self::Message(message) => Event::Message(message.to_message()),
+            Self::Command(command) => Event::Command(command.clone()),
+        }
+    }
+
+    /// The subscription that this is, as [`Event::subscription`]. The topic of the message form is copied.
+    #[must_use]
+    pub fn subscription(&self) -> Option<Subscription> {
+        match self {
+            // What begins with anything else is data, perhaps much of it, and is not copied to find that out.
+            Self::Message(message) if message.part_count() == 1 && matches!(message.first(), [0 | 1, ..]) => {
+                Subscription::from_message(&Bytes::copy_from_slice(message.first()))
+            }
+            Self::Message(_) => None,
+            Self::Command(command) => Subscription::from_command(command),
+        }
+    }
+}
+
 /// One frame of a message, or a command, from the incremental interface.
 #[expect(clippy::exhaustive_enums, reason = "the grammar of traffic: messages and commands")]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +98,7 @@ pub enum Frame {
     /// One frame of a message.
     Part {
         /// Its payload.
-        payload: bytes::Bytes,
+        payload: Bytes,
         /// More frames of the same message follow.
         more: bool,
     },

@@ -56,9 +56,11 @@ mod peer;
 pub mod proto;
 
 pub use config::{ConfigBuilder, ConfigError, ConnectionConfig, HeartbeatConfig, Limits};
-pub use error::{DecodeError, Expired, HandshakeCause, HandshakeError, PushError, RecvError, SendError, Stage};
+pub use error::{
+    DecodeError, Expired, FeedAllError, HandshakeCause, HandshakeError, PushError, RecvError, SendError, Stage,
+};
 pub use event::{Event, EventRef, Frame};
-pub use message::{AsMessage, AsPart, EncodedMessage, LINK_FROM, Message, Part};
+pub use message::{AsMessage, AsPart, EncodedMessage, IntoParts, LINK_FROM, Message, Part};
 #[cfg(feature = "net")]
 pub use net::{Connection, IntoSplit, Joined, Permit, Receiver, Sender};
 pub use peer::{Peer, PeerInfo};

@@ -1,5 +1,7 @@
 //! Messages: what is received, and what can be sent as one.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -8,7 +10,8 @@ use zmtp_codec::{FrameHeader, FrameKind};
 /// A message as it was received: one or more parts, each a reference-counted slice.
 ///
 /// Parts are cheap to clone and to move to other tasks. A small part shares the memory of the read that brought it
-/// (up to 64 KiB); whoever keeps small parts for long copies them.
+/// (up to 64 KiB), and the small parts of a message of several share one buffer as long as all of them together: one
+/// that is kept holds all of that memory. Whoever keeps small parts for long copies them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Message(Repr);
 
@@ -19,19 +22,32 @@ enum Repr {
     Many(Vec<Bytes>),
 }
 
-impl Message {
-    /// A message of several parts; `None` if there are none, since ZMTP has no message without a frame.
-    pub fn from_parts<P: Into<Bytes>>(parts: impl IntoIterator<Item = P>) -> Option<Self> {
-        let mut parts = parts.into_iter().map(Into::into);
+impl Repr {
+    /// `None` if there are none.
+    fn collect(mut parts: impl Iterator<Item = Bytes>) -> Option<Self> {
         let first = parts.next()?;
         let Some(second) = parts.next() else {
-            return Some(Self(Repr::One(first)));
+            return Some(Self::One(first));
         };
-        let mut all = Vec::with_capacity(2 + parts.size_hint().0);
+        let mut all = Vec::with_capacity(parts.size_hint().0.saturating_add(2));
         all.push(first);
         all.push(second);
         all.extend(parts);
-        Some(Self(Repr::Many(all)))
+        Some(Self::Many(all))
+    }
+
+    const fn as_slice(&self) -> &[Bytes] {
+        match self {
+            Self::One(part) => std::slice::from_ref(part),
+            Self::Many(parts) => parts.as_slice(),
+        }
+    }
+}
+
+impl Message {
+    /// A message of several parts; `None` if there are none, since ZMTP has no message without a frame.
+    pub fn from_parts<P: Into<Bytes>>(parts: impl IntoIterator<Item = P>) -> Option<Self> {
+        Repr::collect(parts.into_iter().map(Into::into)).map(Self)
     }
 
     /// How many parts there are: at least one.
@@ -43,10 +59,12 @@ impl Message {
     /// The parts, in order: at least one.
     #[must_use]
     pub const fn parts(&self) -> &[Bytes] {
-        match &self.0 {
-            Repr::One(part) => std::slice::from_ref(part),
-            Repr::Many(parts) => parts.as_slice(),
-        }
+        self.0.as_slice()
+    }
+
+    /// The parts, one after the other.
+    pub fn iter(&self) -> std::slice::Iter<'_, Bytes> {
+        self.parts().iter()
     }
 
     /// The first part.
@@ -72,6 +90,61 @@ impl Message {
     #[must_use]
     pub fn payload_len(&self) -> usize {
         self.parts().iter().map(Bytes::len).sum()
+    }
+}
+
+impl<'a> IntoIterator for &'a Message {
+    type Item = &'a Bytes;
+    type IntoIter = std::slice::Iter<'a, Bytes>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Message {
+    type Item = Bytes;
+    type IntoIter = IntoParts;
+
+    fn into_iter(self) -> IntoParts {
+        IntoParts(match self.0 {
+            Repr::One(part) => Some(part).into_iter().chain(Vec::new()),
+            Repr::Many(parts) => None.into_iter().chain(parts),
+        })
+    }
+}
+
+/// The parts of a [`Message`] that was taken apart. Allocates nothing.
+#[derive(Clone)]
+pub struct IntoParts(std::iter::Chain<std::option::IntoIter<Bytes>, std::vec::IntoIter<Bytes>>);
+
+impl Iterator for IntoParts {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for IntoParts {
+    fn next_back(&mut self) -> Option<Bytes> {
+        self.0.next_back()
+    }
+}
+
+// Both halves of the chain know their length, and together they are far from overflowing it.
+impl ExactSizeIterator for IntoParts {}
+
+impl std::iter::FusedIterator for IntoParts {}
+
+impl std::fmt::Debug for IntoParts {
+    /// Shows how many are left, never payload.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} parts", self.len())
     }
 }
 
@@ -110,6 +183,14 @@ impl<'a> Part<'a> {
             Self::Shared(octets) => octets,
         }
     }
+
+    /// The memory to send from without a copy, if it is shared and large enough for that to pay.
+    fn linked(self) -> Option<&'a Bytes> {
+        match self {
+            Self::Shared(octets) if octets.len() >= LINK_FROM => Some(octets),
+            _ => None,
+        }
+    }
 }
 
 /// What can be one part of a message.
@@ -135,7 +216,31 @@ macro_rules! borrowed_part {
         }
     )*};
 }
-borrowed_part!([u8], str, Vec<u8>, String, BytesMut);
+borrowed_part!([u8], str, Vec<u8>, String, BytesMut, Box<[u8]>, Arc<[u8]>, Cow<'_, [u8]>);
+
+impl AsPart for Cow<'_, str> {
+    #[inline]
+    fn as_part(&self) -> Part<'_> {
+        Part::Borrowed(self.as_bytes())
+    }
+}
+
+/// For a message that mixes borrowed and shared parts.
+///
+/// ```
+/// use bytes::Bytes;
+/// use zmtp_connection::{EncodedMessage, Part};
+///
+/// let update = Bytes::from(vec![7; 1 << 20]);
+/// let message = [Part::Borrowed(b"topic"), Part::Shared(&update)];
+/// assert_eq!(EncodedMessage::encode(&message).unwrap().message().parts(), [&b"topic"[..], &update]);
+/// ```
+impl AsPart for Part<'_> {
+    #[inline]
+    fn as_part(&self) -> Part<'_> {
+        *self
+    }
+}
 
 impl<const N: usize> AsPart for [u8; N] {
     #[inline]
@@ -191,6 +296,7 @@ macro_rules! single_part {
     )*};
 }
 single_part!([u8], str, Vec<u8>, String, Bytes, BytesMut);
+single_part!(Box<[u8]>, Arc<[u8]>, Cow<'_, [u8]>, Cow<'_, str>, Part<'_>);
 
 impl<const N: usize> AsMessage for [u8; N] {
     #[inline]
@@ -256,53 +362,69 @@ impl<M: AsMessage + ?Sized> AsMessage for &M {
 ///
 /// It is plaintext. A connection whose mechanism encrypts refuses it; [`message`](Self::message) has the parts to
 /// seal for such a peer. Cloning costs a reference count.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EncodedMessage {
-    message: Message,
-    /// Headers with small parts, and large parts by reference, in wire order.
-    chunks: Arc<[Bytes]>,
+    framed: Arc<Framed>,
     len: usize,
 }
 
+struct Framed {
+    /// Parts that were copied are slices of `chunks`.
+    message: Message,
+    /// Headers with copied parts, and linked parts by reference, in wire order; none is empty.
+    chunks: Repr,
+}
+
+/// Where a part of an encoded message lies.
+enum Place {
+    /// There in the buffer of headers and copied parts.
+    Staged(Range<usize>),
+    /// In memory of its own, to be sent when the buffer was sent up to `at`.
+    Linked { at: usize, octets: Bytes },
+}
+
 impl EncodedMessage {
-    /// Frames `message`. Parts of [`LINK_FROM`] octets and more are not copied if they are shared already.
+    /// Frames `message`. Shared parts of [`LINK_FROM`] octets and more are referred to; all others are copied, once,
+    /// into one buffer.
     ///
     /// `None` if the message has no parts.
     #[must_use]
     pub fn encode<M: AsMessage + ?Sized>(message: &M) -> Option<Self> {
         let count = message.part_count();
-        let mut chunks = Vec::new();
-        let mut parts = Vec::with_capacity(count);
-        let mut small = BytesMut::new();
-        let mut len = 0;
-        for index in 0..count {
-            let part = message.part(index);
-            let octets = part.as_slice();
-            let header = FrameHeader::new(FrameKind::message(index + 1 < count), octets.len() as u64).encode();
-            len += header.len() + octets.len();
-            let shared = match part {
-                Part::Shared(octets) => octets.clone(),
-                Part::Borrowed(octets) => Bytes::copy_from_slice(octets),
-            };
-            small.extend_from_slice(&header);
-            if octets.len() < LINK_FROM {
-                small.extend_from_slice(octets);
+        let parts = || (0..count).map(|index| (index, message.part(index)));
+        let header = |index, len: usize| FrameHeader::new(FrameKind::message(index + 1 < count), len as u64).encode();
+        let (mut room, mut len) = (0, 0);
+        for (index, part) in parts() {
+            let octets = part.as_slice().len();
+            let header = header(index, octets).len();
+            room += header + if part.linked().is_some() { 0 } else { octets };
+            len += header + octets;
+        }
+        let mut staged = BytesMut::with_capacity(room);
+        let mut places = Vec::with_capacity(count);
+        for (index, part) in parts() {
+            staged.extend_from_slice(&header(index, part.as_slice().len()));
+            let at = staged.len();
+            places.push(if let Some(octets) = part.linked() {
+                Place::Linked { at, octets: octets.clone() }
             } else {
-                chunks.push(small.split().freeze());
-                chunks.push(shared.clone());
-            }
-            parts.push(shared);
+                staged.extend_from_slice(part.as_slice());
+                Place::Staged(at..staged.len())
+            });
         }
-        if !small.is_empty() {
-            chunks.push(small.freeze());
-        }
-        Some(Self { message: Message::from_parts(parts)?, chunks: chunks.into(), len })
+        let staged = staged.freeze();
+        let chunks = Repr::collect(in_wire_order(&staged, &places))?;
+        let message = Message::from_parts(places.into_iter().map(|place| match place {
+            Place::Staged(range) => staged.slice(range),
+            Place::Linked { octets, .. } => octets,
+        }))?;
+        Some(Self { framed: Arc::new(Framed { message, chunks }), len })
     }
 
-    /// The parts that were framed.
+    /// The parts that were framed. Those that were copied share the memory of the frames.
     #[must_use]
-    pub const fn message(&self) -> &Message {
-        &self.message
+    pub fn message(&self) -> &Message {
+        &self.framed.message
     }
 
     /// Octets on the wire.
@@ -312,8 +434,30 @@ impl EncodedMessage {
     }
 
     pub(crate) fn chunks(&self) -> &[Bytes] {
-        &self.chunks
+        self.framed.chunks.as_slice()
     }
+}
+
+impl std::fmt::Debug for EncodedMessage {
+    /// Shows sizes, never payload.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}, {} on the wire", self.message(), self.len)
+    }
+}
+
+/// The octets up to each linked part, then that part; at last what is left.
+fn in_wire_order(staged: &Bytes, places: &[Place]) -> impl Iterator<Item = Bytes> {
+    let mut sent = 0;
+    let linked = places.iter().filter_map(|place| match place {
+        Place::Staged(_) => None,
+        Place::Linked { at, octets } => Some((*at, octets.clone())),
+    });
+    let end = std::iter::once((staged.len(), Bytes::new()));
+    linked.chain(end).flat_map(move |(at, octets)| {
+        let before = staged.slice(sent..at);
+        sent = at;
+        [before, octets].into_iter().filter(|chunk| !chunk.is_empty())
+    })
 }
 
 /// Shared payloads from this size on are sent from where they lie, in a vectored write. Below it, copying into the
@@ -338,6 +482,8 @@ mod tests {
     fn debug_output_shows_sizes_and_no_payload() {
         let shown = format!("{:?}", Message::from_parts(["secret", "x"]).unwrap());
         assert_eq!(shown, "Message of [6, 1] octets");
+        let shown = format!("{:?}", EncodedMessage::encode(&["secret", "x"]).unwrap());
+        assert_eq!(shown, "Message of [6, 1] octets, 11 on the wire");
     }
 
     #[test]

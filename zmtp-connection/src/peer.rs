@@ -3,7 +3,10 @@
 use zmtp_codec::{Identity, MechanismName, Properties, SocketType, Version};
 
 /// Everything a handshake told us of the peer.
-#[derive(Clone, Debug)]
+///
+/// Two are equal if all of it is, the order of the properties included. [`info`](Self::info) has what stays the same
+/// when a peer comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     pub(crate) info: PeerInfo,
     pub(crate) socket_type: SocketType,
@@ -78,6 +81,12 @@ pub struct PeerInfo {
 }
 
 impl PeerInfo {
+    /// A peer as it will be known once it is connected: to look it up, or to expect it.
+    #[must_use]
+    pub const fn new(public_key: Option<[u8; 32]>, identity: Identity) -> Self {
+        Self { public_key, identity }
+    }
+
     /// The peer's long-term public key, where the mechanism proves one.
     #[must_use]
     pub const fn public_key(&self) -> Option<&[u8; 32]> {

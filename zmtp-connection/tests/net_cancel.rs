@@ -314,7 +314,8 @@ async fn receiving_is_cancel_safe<M: Mechanism>(
                     Event::Command(command) => drive(a.send_command(command)).unwrap(),
                 }
             }
-            drive(a.close()).unwrap();
+            drive(a.flush()).unwrap();
+            drop(a);
             a_to_b.per_poll(per_poll).stutter();
             b_to_a.per_poll(1).stutter();
             let received = match shape {

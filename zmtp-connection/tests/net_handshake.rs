@@ -314,8 +314,9 @@ async fn two_of_ours_shake_hands_over_a_stream_of_one_octet() {
 
     let (a, b) = tokio::io::duplex(1);
     let (client, server) = (Fake::client([1; 32]), Fake::server());
-    let both =
-        async { tokio::join!(Connection::handshake(a, &push, &client), Connection::handshake(b, &pull, &server)) };
+    let accept = |_| std::future::ready(Verdict::Accept);
+    let judged = Connection::handshake_with(b, &pull, &server, accept);
+    let both = async { tokio::join!(Connection::handshake(a, &push, &client), judged) };
     let (a, b) = timeout(PATIENCE, both).await.unwrap();
     assert!(a.is_ok() && b.is_ok());
 }

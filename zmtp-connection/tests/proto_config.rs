@@ -31,7 +31,8 @@ fn ready_has_the_socket_type_first_the_identity_where_it_counts_and_the_rest_in_
     // libzmq sends an empty Identity for these types, and none for the others.
     assert_eq!(sent(&ConnectionConfig::new(SocketType::Dealer)), ready_and("DEALER", &property("Identity", b"")));
     let push = ConnectionConfig::builder(SocketType::Push).identity("me").build().unwrap();
-    assert_eq!(push.properties().len(), 1);
+    assert_eq!(push.properties().get("Identity").unwrap(), "me", "one that was set goes out from any type");
+    assert_eq!(ConnectionConfig::new(SocketType::Push).properties().len(), 1);
 }
 
 #[test]

@@ -225,7 +225,7 @@ fn any_octets_put_the_ttl_off_and_a_newer_ping_replaces_it() {
 }
 
 #[test]
-fn the_round_trip_is_measured_by_the_context_of_our_newest_ping() {
+fn the_round_trip_is_measured_by_the_context_of_our_newest_pings() {
     let mut heartbeat = heartbeat(HeartbeatConfig::every(INTERVAL).timeout(None));
     let first = due(&mut heartbeat, at(10_000));
     heartbeat.on_pong(&first.pong(), at(10_030));
@@ -239,9 +239,16 @@ fn the_round_trip_is_measured_by_the_context_of_our_newest_ping() {
     let second = due(&mut heartbeat, at(20_000));
     let third = due(&mut heartbeat, at(30_000));
     heartbeat.on_pong(&second.pong(), at(30_001));
-    assert_eq!(heartbeat.rtt(), Some(Duration::from_millis(30)), "too late");
+    assert_eq!(heartbeat.rtt(), Some(Duration::from_millis(10_001)), "an answer may take longer than an interval");
     heartbeat.on_pong(&third.pong(), at(30_500));
     assert_eq!(heartbeat.rtt(), Some(Duration::from_millis(500)));
+    // Eight are remembered, not more.
+    let fourth = due(&mut heartbeat, at(40_000));
+    for round in 5..13 {
+        due(&mut heartbeat, at(round * 10_000));
+    }
+    heartbeat.on_pong(&fourth.pong(), at(130_000));
+    assert_eq!(heartbeat.rtt(), Some(Duration::from_millis(500)), "forgotten");
 }
 
 #[test]

@@ -3,6 +3,12 @@
 //! A type that sends provides `encode` (do something with the encoder), `poll_flush` and `queued`; one that receives
 //! provides `parts` (its reader, and the link to everything else).
 
+use zmtp_codec::{Command, Sealer};
+
+use crate::error::PushError;
+use crate::message::{AsMessage, EncodedMessage};
+use crate::proto::Encoder;
+
 /// What is to be queued. An operation rather than a closure, since the encoder's type differs from call to call.
 #[derive(Debug)]
 pub(super) enum Push<'a, M: ?Sized> {
@@ -12,12 +18,6 @@ pub(super) enum Push<'a, M: ?Sized> {
     Encoded(&'a EncodedMessage),
     Command(&'a Command),
 }
-
-use zmtp_codec::{Command, Sealer};
-
-use crate::error::PushError;
-use crate::message::{AsMessage, EncodedMessage};
-use crate::proto::Encoder;
 
 impl<M: AsMessage + ?Sized> Push<'_, M> {
     #[inline]
@@ -47,23 +47,44 @@ macro_rules! sending {
             self.push(&Push::Message(message))
         }
 
-        /// Queues messages until one is refused, and says how many were queued.
+        /// Queues messages while there is room, and says how many were queued. Nothing is taken from `messages` that
+        /// is not queued; so pass an iterator by reference, flush, and go on with it.
         ///
         /// # Errors
-        /// What refused the first message that was not queued, and how many were queued before it.
-        pub fn feed_all<X: AsMessage>(
-            &mut self,
-            messages: impl IntoIterator<Item = X>,
-        ) -> Result<usize, (usize, PushError)> {
-            let mut count = 0;
-            for message in messages {
-                self.feed(&message).map_err(|error| (count, error))?;
-                count += 1;
+        /// [`FeedAllError`] for a message that can never be sent. It was taken from `messages`, and those before it
+        /// are queued.
+        pub fn feed_all<X: AsMessage>(&mut self, messages: impl IntoIterator<Item = X>) -> Result<usize, FeedAllError> {
+            let mut messages = messages.into_iter();
+            let mut queued = 0;
+            while self.has_room() {
+                let Some(message) = messages.next() else { break };
+                // It was promised room, whatever another half has queued since.
+                self.push(&Push::Reserved(&message)).map_err(|error| FeedAllError::new(queued, error))?;
+                queued += 1;
             }
-            Ok(count)
+            Ok(queued)
         }
 
-        /// Queues a message that was framed in advance, without framing or copying it again.
+        /// Sends messages, many in each write, however many they are.
+        ///
+        /// # Errors
+        /// As [`send`](Self::send), at the first message that cannot be sent.
+        ///
+        /// # Cancel safety
+        /// What was taken from `messages` is queued whole, and goes out with the next flush; the rest is lost with
+        /// the iterator, unless it was passed by reference.
+        pub async fn send_all<X: AsMessage>(&mut self, messages: impl IntoIterator<Item = X>) -> Result<(), SendError> {
+            let mut messages = messages.into_iter();
+            loop {
+                match self.feed_all(&mut messages).map_err(|error| error.cause())? {
+                    0 if self.pending() == 0 => return Ok(()),
+                    _ => self.flush().await?,
+                }
+            }
+        }
+
+        /// Queues a message that was framed in advance. Its large parts are shared; headers and small parts are copied
+        /// in one go.
         ///
         /// # Errors
         /// [`PushError::EncryptedLink`] on a connection that encrypts, and as [`feed`](Self::feed).
@@ -111,7 +132,8 @@ macro_rules! sending {
             if !self.has_room() {
                 self.flush().await?;
             }
-            self.feed(message)?;
+            // Room was there or was made, whatever another half has queued since.
+            self.push(&Push::Reserved(message))?;
             self.flush().await
         }
 
@@ -186,8 +208,14 @@ macro_rules! sending {
 
         /// Hands everything that was queued to the stream. Large payloads go out in vectored writes.
         ///
+        /// While it waits, a whole connection reads up to 256 KiB ahead and minds its heartbeats; a peer that sends
+        /// more than that, or has closed its direction, and reads nothing keeps it waiting: receive meanwhile, or put a
+        /// timeout around it. Halves on two tasks never wait for each other.
+        ///
         /// # Errors
-        /// [`SendError::Io`] if the stream has failed. What had been queued may or may not have arrived.
+        /// [`SendError::Io`] if the stream has failed; [`SendError::Expired`] or [`SendError::Lost`] if the peer was
+        /// given up meanwhile. What had been queued may or may not have arrived. Later calls fail with
+        /// [`PushError::Poisoned`] or the same.
         ///
         /// # Cancel safety
         /// Dropping the future stops after any octet, even within a frame; the next flush goes on from there.
@@ -216,8 +244,8 @@ macro_rules! receiving {
     () => {
         /// The next message or command, to keep; `None` once the peer has closed its direction between two messages.
         ///
-        /// While it waits, PINGs are answered, heartbeats are driven, and what was queued is written out. Nothing of
-        /// that happens while nobody receives.
+        /// While it waits, PINGs are answered, heartbeats are driven, and what waits to be written is (in halves: what
+        /// a flush of the sending half has begun). Nothing of that happens while nobody receives.
         ///
         /// # Errors
         /// [`RecvError`] ends the receiving direction. What had arrived whole before the error was returned before.
@@ -278,10 +306,16 @@ macro_rules! receiving {
                 }
                 count += 1;
             }
+            // The caller may be busy for a while.
+            poll_fn(|cx| {
+                self.parts().1.write_out(cx);
+                Poll::Ready(())
+            })
+            .await;
             Ok(count)
         }
 
-        /// The next frame, as soon as it is there: for messages too large to hold. **This interface is incremental**:
+        /// The next frame, as soon as it is whole: for messages too large to hold, of frames that are not. **This interface is incremental**:
         /// a message whose first frames were returned may still break off. Limits for whole messages and part counts
         /// do not apply.
         ///
@@ -315,7 +349,8 @@ macro_rules! receiving {
             &self.peer
         }
 
-        /// How long the peer has sent nothing, as far as was read. Every octet counts.
+        /// How long the peer has sent nothing, as far as was read. Every octet counts. What waits unread does not, so
+        /// receive before you judge by it.
         #[must_use]
         pub fn idle_for(&self) -> Duration {
             clock::now().saturating_sub(self.reader.heartbeat.last_received())

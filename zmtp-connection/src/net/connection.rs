@@ -14,12 +14,13 @@ use zmtp_codec::{AnyMechanism, Claim, Command, Group, Handshake, Mechanism, Ping
 use super::api::{Push, receiving, sending};
 use super::clock;
 use super::handshake;
-use super::reader::{Announced, Link, Reader, poll_read_buf};
+use super::linger::read_out;
+use super::reader::{Announced, Link, Progress, Reader, poll_read_buf};
 use super::split::{Receiver, Sender, halves};
 use super::streams::{IntoSplit, Joined};
 use super::writer::Writer;
 use crate::config::ConnectionConfig;
-use crate::error::{HandshakeError, PushError, RecvError, SendError};
+use crate::error::{FeedAllError, HandshakeError, PushError, RecvError, SendError};
 use crate::event::{Event, EventRef, Frame};
 use crate::message::{AsMessage, EncodedMessage};
 use crate::peer::Peer;
@@ -65,7 +66,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// Shakes hands with the peer at the other end of `io`. Who connected and who accepted makes no difference. On a TCP
     /// stream, set `TCP_NODELAY` first: batching is done here, by what you flush.
     ///
-    /// A mechanism that asks for a verdict on the peer is told to accept it.
+    /// A mechanism that asks for a verdict on the peer gets none here, and the peer is turned away: use
+    /// [`handshake_with`](Self::handshake_with) then.
     ///
     /// # Errors
     /// [`HandshakeError`] says at which stage, why, and whether connecting again makes sense. A peer that was refused
@@ -77,7 +79,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// # Cancel safety
     /// Dropping the future drops the stream; a handshake cannot be continued.
     pub async fn handshake(io: T, config: &ConnectionConfig, mechanism: &M) -> Result<Self, HandshakeError> {
-        Self::handshake_with(io, config, mechanism, |_| std::future::ready(Verdict::Accept)).await
+        Self::establish(io, config, mechanism, None::<fn(Claim) -> std::future::Ready<Verdict>>).await
     }
 
     /// As [`handshake`](Self::handshake), with `judge` to decide on the peer where the mechanism asks for it.
@@ -103,6 +105,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         J: FnOnce(Claim) -> F,
         F: Future<Output = Verdict>,
     {
+        Self::establish(io, config, mechanism, Some(judge)).await
+    }
+
+    async fn establish<J, F>(
+        io: T,
+        config: &ConnectionConfig,
+        mechanism: &M,
+        judge: Option<J>,
+    ) -> Result<Self, HandshakeError>
+    where
+        J: FnOnce(Claim) -> F,
+        F: Future<Output = Verdict>,
+    {
         let (io, established) = handshake::run(io, config, mechanism, judge).await?;
         let Established { encoder, decoder, peer, heartbeat, .. } = established;
         Ok(Self { io, reader: Reader::new(decoder, heartbeat), writer: Writer::new(encoder), peer: Arc::new(peer) })
@@ -117,7 +132,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.writer.poll_flush(&mut self.io, cx)
+        if let Poll::Ready(flushed) = self.writer.poll_flush(&mut self.io, cx) {
+            return Poll::Ready(flushed);
+        }
+        let (reader, mut link) = self.parts();
+        let expired = ready!(reader.poll_while_sending(&mut link, cx));
+        link.give_up();
+        Poll::Ready(Err(expired.into()))
     }
 
     /// Octets that wait to be written.
@@ -126,15 +147,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         self.writer.encoder.pending()
     }
 
-    /// Flushes what was queued, closes the sending direction, and drops the stream.
+    /// Flushes what was queued, closes the sending direction, reads the peer out until it closes as well (for two
+    /// seconds at most; what it still sends is dropped), and drops the stream. Without the reading, octets that wait
+    /// in our receive buffer would make the stream reset, and the peer lose what it has not read yet.
     ///
-    /// A peer that does not read keeps this waiting; put a timeout around it where that matters.
+    /// A peer that does not read keeps the flush waiting; put a timeout around it where that matters.
     ///
     /// # Errors
-    /// [`SendError::Io`] if the stream fails before everything was handed to it.
+    /// As [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection, and with it what was not written yet.
     pub async fn close(mut self) -> Result<(), SendError> {
         self.flush().await?;
-        poll_fn(|cx| self.poll_shutdown(cx)).await
+        poll_fn(|cx| self.poll_shutdown(cx)).await?;
+        read_out(&mut self.io).await;
+        Ok(())
     }
 
     /// Splits into halves that can live on different tasks, for any stream. The stream's two directions share a lock
@@ -179,7 +207,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     }
 
     #[inline]
-    fn push<X: AsMessage + ?Sized>(&mut self, push: &Push<'_, X>) -> Result<(), PushError> {
+    pub(super) fn push<X: AsMessage + ?Sized>(&mut self, push: &Push<'_, X>) -> Result<(), PushError> {
         push.apply(&mut self.writer.encoder)
     }
 
@@ -201,6 +229,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, M: Mechanism> Connection<Joine
     ///
     /// # Errors
     /// As [`handshake`](Self::handshake).
+    ///
+    /// # Cancel safety
+    /// As [`handshake`](Self::handshake).
     pub async fn from_parts(
         read: R,
         write: W,
@@ -208,6 +239,28 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, M: Mechanism> Connection<Joine
         mechanism: &M,
     ) -> Result<Self, HandshakeError> {
         Self::handshake(Joined::new(read, write), config, mechanism).await
+    }
+
+    /// As [`from_parts`](Self::from_parts), with `judge` to decide on the peer: [`handshake_with`](Self::handshake_with)
+    /// over a [`Joined`].
+    ///
+    /// # Errors
+    /// As [`handshake`](Self::handshake).
+    ///
+    /// # Cancel safety
+    /// As [`handshake`](Self::handshake).
+    pub async fn from_parts_with<J, F>(
+        read: R,
+        write: W,
+        config: &ConnectionConfig,
+        mechanism: &M,
+        judge: J,
+    ) -> Result<Self, HandshakeError>
+    where
+        J: FnOnce(Claim) -> F,
+        F: Future<Output = Verdict>,
+    {
+        Self::handshake_with(Joined::new(read, write), config, mechanism, judge).await
     }
 }
 
@@ -272,8 +325,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Sealer> Link for Whole<'_, T, S> {
         self.writer.ping(ping);
     }
 
-    fn write_out(&mut self, cx: &mut Context<'_>) {
-        let _ = self.writer.attempt_flush(self.io, cx);
+    fn write_out(&mut self, cx: &mut Context<'_>) -> bool {
+        self.writer.attempt_flush(self.io, cx).is_ready()
+    }
+
+    fn progress(&self) -> Progress {
+        self.writer.progress()
+    }
+
+    fn give_up(&mut self) {
+        self.writer.give_up();
     }
 
     fn is_closed(&self) -> bool {

@@ -28,6 +28,14 @@ impl FanOut {
             None => *slot = Some(waker.clone()),
         }
     }
+
+    /// Wakes one of the two: what it waits for has been done by the other.
+    pub(crate) fn wake_half(&self, half: Half) {
+        let waker = self.wakers.lock().unwrap_or_else(PoisonError::into_inner)[half as usize].take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 impl Wake for FanOut {
@@ -36,9 +44,7 @@ impl Wake for FanOut {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
-        for waker in wakers.into_iter().flatten() {
-            waker.wake();
-        }
+        self.wake_half(Half::Sender);
+        self.wake_half(Half::Receiver);
     }
 }

@@ -8,6 +8,7 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 use zmtp_codec::Mechanism;
 
+use super::api::Push;
 use super::connection::Connection;
 use super::split::{Receiver, Sender};
 use crate::error::{DecodeError, RecvError, SendError};
@@ -53,7 +54,10 @@ macro_rules! sinks {
             }
 
             fn start_send(self: Pin<&mut Self>, message: X) -> Result<(), SendError> {
-                Ok(self.get_mut().feed(&message)?)
+                let this = self.get_mut();
+                // Where room was promised it is there, whatever another half has queued since.
+                let push = if this.has_room() { Push::Reserved(&message) } else { Push::Message(&message) };
+                Ok(this.push(&push)?)
             }
 
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {

@@ -25,7 +25,7 @@ pub(super) async fn run<T, M, J, F>(
     io: T,
     config: &ConnectionConfig,
     mechanism: &M,
-    judge: J,
+    judge: Option<J>,
 ) -> Result<(T, Ready<M>), HandshakeError>
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -74,7 +74,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         &mut self,
         config: &ConnectionConfig,
         mechanism: &M,
-        judge: J,
+        mut judge: Option<J>,
         stage: &mut Stage,
     ) -> Result<Ready<M>, Failed>
     where
@@ -82,7 +82,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         J: FnOnce(Claim) -> F,
         F: Future<Output = Verdict>,
     {
-        let mut judge = Some(judge);
         let mut outcome = Establish::new(config, mechanism).advance(clock::now());
         loop {
             outcome = match outcome {
@@ -97,11 +96,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     // The peer is not kept waiting for what is already said.
                     let written = poll_fn(|cx| self.poll_write_all(&mut authorize, cx)).await;
                     written.map_err(|error| (HandshakeError::new(*stage, HandshakeCause::Io(error)), Vec::new()))?;
-                    let verdict = match judge.take() {
-                        Some(judge) => judge(authorize.claim().clone()).await,
-                        // No mechanism asks twice; one that does gets the safe answer.
-                        None => Verdict::deny(),
+                    let Some(judge) = judge.take() else {
+                        return Err((HandshakeError::new(*stage, HandshakeCause::NoJudge), Vec::new()));
                     };
+                    let verdict = judge(authorize.claim().clone()).await;
                     authorize.decide(verdict, clock::now())
                 }
                 Outcome::Ready(mut established) => {

@@ -3,18 +3,19 @@
 //! No task runs behind the user's back. While nothing is being received, no PING is answered and no silence is
 //! counted; the first thing that happens when receiving goes on is a look at what has arrived meanwhile.
 
+use core::time::Duration;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use bytes::buf::Limit;
+use bytes::buf::{BufMut, Limit};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use zmtp_codec::{Command, Opener, Ping, Pong};
 
 use super::clock;
-use crate::error::{DecodeError, RecvError};
+use crate::error::{DecodeError, Expired, RecvError};
 use crate::event::{Event, Frame};
 use crate::proto::{Decoded, DecodedFrame, Decoder, Heartbeat, HeartbeatAction};
 
@@ -24,6 +25,10 @@ const READ_MIN: usize = 4 * 1024;
 const READ_MAX: usize = 64 * 1024;
 /// Reads within one poll that bring nothing to return, before other tasks get their turn.
 const READS_PER_POLL: u32 = 8;
+/// How much is read ahead while somebody waits to send.
+const READ_AHEAD: usize = 256 * 1024;
+/// How long after the first the second look at a silent peer is taken.
+const SECOND_LOOK: Duration = Duration::from_millis(1);
 
 /// How the reader gets at the stream and at the sending direction, which it shares or owns.
 pub(crate) trait Link {
@@ -32,10 +37,23 @@ pub(crate) trait Link {
     fn pong(&mut self, pong: Pong);
     /// Queues a PING.
     fn ping(&mut self, ping: Ping);
-    /// Writes what waits, as far as that goes now.
-    fn write_out(&mut self, cx: &mut Context<'_>);
+    /// Writes what waits, as far as that goes now, and says whether that was all.
+    fn write_out(&mut self, cx: &mut Context<'_>) -> bool;
+    /// How far writing has come.
+    fn progress(&self) -> Progress;
+    /// Nothing more will be received: the sending direction is of no use any more.
+    fn give_up(&mut self);
     /// Whether the sending direction was closed.
     fn is_closed(&self) -> bool;
+}
+
+/// How far writing has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Octets written since the beginning.
+    pub(crate) written: u64,
+    /// A PING of ours waits behind other octets.
+    pub(crate) ping_waits: bool,
 }
 
 /// Reads once. The future of `read_buf` holds no state, so making one per poll loses nothing.
@@ -57,10 +75,12 @@ pub(crate) struct Reader<O> {
     small_reads: u8,
     timer: Option<Pin<Box<Sleep>>>,
     state: State,
-    /// The peer seemed gone at the last poll; the runtime was given one more turn to bring what it has sent.
+    /// The peer seemed gone at the last look; a second one follows shortly.
     doubted: bool,
-    /// Answers to PINGs were queued that nobody has tried to write yet.
+    /// Answers to PINGs were queued that are not written yet.
     owes: bool,
+    /// Set by a PING that could not leave at once: how far writing had come when it was last looked at.
+    behind: Option<Progress>,
 }
 
 #[derive(Debug)]
@@ -107,6 +127,7 @@ impl<O: Opener> Reader<O> {
             state: State::Open,
             doubted: false,
             owes: false,
+            behind: None,
         }
     }
 
@@ -185,49 +206,80 @@ impl<O: Opener> Reader<O> {
         cx: &mut Context<'_>,
         next: impl Fn(&mut Decoder<O>) -> Result<Option<Found<T>>, DecodeError>,
     ) -> Poll<Result<Option<T>, RecvError>> {
+        let found = ready!(self.poll_through(link, cx, next));
+        if found.is_err() {
+            link.give_up();
+        }
+        Poll::Ready(found)
+    }
+
+    fn poll_through<T, L: Link>(
+        &mut self,
+        link: &mut L,
+        cx: &mut Context<'_>,
+        next: impl Fn(&mut Decoder<O>) -> Result<Option<Found<T>>, DecodeError>,
+    ) -> Poll<Result<Option<T>, RecvError>> {
         let mut reads = 0;
         loop {
-            if let State::Failed(_) = self.state
-                && let State::Failed(error) = std::mem::replace(&mut self.state, State::Dead)
-            {
-                return Poll::Ready(Err(error));
-            }
             let drained = self.drain(link, &next);
             // A peer that never pauses still gets its answers: they do not wait until there is nothing to read.
-            if std::mem::take(&mut self.owes) {
-                link.write_out(cx);
-            }
-            // What was complete before the stream ended is delivered first.
+            self.owes = self.owes && !link.write_out(cx);
+            // What was complete before the stream ended or failed is delivered first.
             if let Some(item) = drained? {
                 return Poll::Ready(Ok(Some(item)));
             }
-            match self.state {
-                State::Open => {}
+            match std::mem::replace(&mut self.state, State::Dead) {
+                State::Open => self.state = State::Open,
                 State::Ended => {
+                    self.state = State::Ended;
                     self.decoder.finish()?;
                     return Poll::Ready(Ok(None));
                 }
-                State::Failed(_) | State::Dead => return Poll::Ready(Err(DecodeError::Poisoned.into())),
+                State::Failed(error) => return Poll::Ready(Err(error)),
+                State::Dead => return Poll::Ready(Err(DecodeError::Poisoned.into())),
             }
             if reads == READS_PER_POLL {
+                link.write_out(cx);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             reads += 1;
-            let mut buffer = self.decoder.receive_buffer(self.read_size);
-            match link.poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(0)) => self.state = State::Ended,
-                Poll::Ready(Ok(count)) => self.received(count),
-                Poll::Ready(Err(error)) => {
-                    self.state = State::Dead;
-                    return Poll::Ready(Err(RecvError::Io(error)));
-                }
-                Poll::Pending => {
-                    link.write_out(cx);
-                    return self.poll_deadlines(link, cx).map(Err);
-                }
+            if self.poll_read(link, cx).is_pending() {
+                link.write_out(cx);
+                return self.poll_deadlines(link, cx).map(|expired| Err(expired.into()));
             }
         }
+    }
+
+    /// While somebody waits to send: reads ahead, so that two peers that both send do not wait for each other for ever,
+    /// and keeps the deadlines. Ready only when the peer is given up.
+    pub(crate) fn poll_while_sending<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<Expired> {
+        for _ in 0..READS_PER_POLL {
+            if !matches!(self.state, State::Open) || self.decoder.buffered() >= READ_AHEAD {
+                // What waits unread must not be taken for silence.
+                return Poll::Pending;
+            }
+            if self.poll_read(link, cx).is_pending() {
+                return self.poll_deadlines(link, cx);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads once, and takes note of what that means.
+    fn poll_read<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<()> {
+        let mut buffer = self.decoder.receive_buffer(self.read_size);
+        if !buffer.has_remaining_mut() {
+            // A large body is complete, and waits to be taken.
+            return Poll::Pending;
+        }
+        match ready!(link.poll_read(cx, &mut buffer)) {
+            Ok(0) => self.state = State::Ended,
+            Ok(count) => self.received(count),
+            Err(error) => self.state = State::Failed(RecvError::Io(error)),
+        }
+        Poll::Ready(())
     }
 
     fn received(&mut self, count: usize) {
@@ -249,7 +301,7 @@ impl<O: Opener> Reader<O> {
     }
 
     /// Sends PINGs as they fall due. Ready only when the peer is given up.
-    fn poll_deadlines<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<RecvError> {
+    fn poll_deadlines<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<Expired> {
         loop {
             if link.is_closed() {
                 self.heartbeat.stop_pings();
@@ -260,27 +312,46 @@ impl<O: Opener> Reader<O> {
             };
             let at = clock::instant(deadline);
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-            // A timer that fires early costs a look; moving it back at every read would cost more.
-            if timer.deadline() > at || timer.is_elapsed() {
+            // A timer that fires early costs a look; moving it back at every read would cost more. While the peer is
+            // doubted, the timer is the one of the second look.
+            if !self.doubted && (timer.deadline() > at || timer.is_elapsed()) {
                 timer.as_mut().reset(at);
             }
             ready!(timer.as_mut().poll(cx));
-            match self.heartbeat.on_deadline(clock::now()) {
-                HeartbeatAction::None => {}
+            let now = clock::now();
+            match self.heartbeat.on_deadline(now) {
+                HeartbeatAction::None => self.doubted = false,
+                // One that still waits says all that another one would.
+                HeartbeatAction::Ping(_) if link.progress().ping_waits => {}
                 HeartbeatAction::Ping(ping) => {
                     link.ping(ping);
                     link.write_out(cx);
+                    self.behind = Some(link.progress()).filter(|progress| progress.ping_waits);
+                }
+                HeartbeatAction::Expire(Expired::NoAnswer { .. }) if was_held_up(&mut self.behind, link.progress()) => {
+                    // A peer that reads slowly is not silent: its time begins when it can have read the PING, or else
+                    // has read nothing more.
+                    self.heartbeat.ping_sent(now);
+                    self.doubted = false;
                 }
                 HeartbeatAction::Expire(_) if !self.doubted => {
+                    // Its answer may be here, unseen: a runtime that was busy has not looked at its streams. It does
+                    // before it fires another timer.
                     self.doubted = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    timer.as_mut().reset(Instant::now() + SECOND_LOOK);
                 }
                 HeartbeatAction::Expire(expired) => {
                     self.state = State::Dead;
-                    return Poll::Ready(expired.into());
+                    return Poll::Ready(expired);
                 }
             }
         }
     }
+}
+
+/// Whether the PING left, or other octets did before it, since it was last looked at.
+fn was_held_up(behind: &mut Option<Progress>, progress: Progress) -> bool {
+    let Some(before) = *behind else { return false };
+    *behind = Some(progress).filter(|progress| progress.ping_waits);
+    progress != before
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::AsyncWrite;
@@ -11,6 +11,7 @@ use zmtp_codec::{Ping, Pong, Sealer};
 
 use super::fan_out::{FanOut, Half};
 use super::handoff::{Guard, Handoff, Serve};
+use super::reader::Progress;
 use super::writer::Writer;
 use crate::error::SendError;
 
@@ -19,8 +20,20 @@ use crate::error::SendError;
 pub(crate) struct Shared<W, S> {
     side: Handoff<WriteSide<W, S>, Replies>,
     wakers: Arc<FanOut>,
+    flow: Arc<Flow>,
     /// The sending half has closed its direction.
     closed: AtomicBool,
+    /// The receiving half has failed.
+    lost: AtomicBool,
+}
+
+/// How far writing has come, for the receiving half to see without the lock.
+#[derive(Debug, Default)]
+struct Flow {
+    written: AtomicU64,
+    ping_waits: AtomicBool,
+    /// Something waits to be written.
+    pending: AtomicBool,
 }
 
 /// The stream's writing side with all that belongs to it.
@@ -33,17 +46,26 @@ pub(crate) struct WriteSide<W, S> {
     pub(crate) writer: Writer<S>,
     /// Wakes both halves.
     waker: Waker,
+    wakers: Arc<FanOut>,
+    flow: Arc<Flow>,
 }
 
 impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
     pub(crate) fn new(io: W, writer: Writer<S>) -> Self {
         let wakers = Arc::new(FanOut::default());
         let waker = Waker::from(Arc::clone(&wakers));
-        Self { side: Handoff::new(WriteSide { io, writer, waker }), wakers, closed: AtomicBool::new(false) }
+        let flow = Arc::new(Flow::default());
+        let side = WriteSide { io, writer, waker, wakers: Arc::clone(&wakers), flow: Arc::clone(&flow) };
+        Self { side: Handoff::new(side), wakers, flow, closed: AtomicBool::new(false), lost: AtomicBool::new(false) }
     }
 
     pub(crate) fn lock(&self) -> Guard<'_, WriteSide<W, S>, Replies> {
         self.side.lock()
+    }
+
+    /// Whether the receiving half has failed, so that sending is of no use any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
     }
 
     /// Closes the sending direction.
@@ -62,7 +84,16 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
 
 impl<W: AsyncWrite + Unpin, S: Sealer> WriteSide<W, S> {
     pub(crate) fn poll_flush(&mut self) -> Poll<Result<(), SendError>> {
-        self.writer.poll_flush(&mut self.io, &mut Context::from_waker(&self.waker))
+        let flushed = self.writer.poll_flush(&mut self.io, &mut Context::from_waker(&self.waker));
+        self.publish();
+        flushed
+    }
+
+    fn publish(&self) {
+        let Progress { written, ping_waits } = self.writer.progress();
+        self.flow.written.store(written, Ordering::Relaxed);
+        self.flow.ping_waits.store(ping_waits, Ordering::Relaxed);
+        self.flow.pending.store(self.writer.encoder.pending() > 0, Ordering::Relaxed);
     }
 }
 
@@ -87,7 +118,12 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Serve<Replies> for WriteSide<W, S> {
             self.writer.ping(ping);
         }
         // Nobody else may flush for a long time. If the stream takes no more now, both halves are woken when it does.
-        let _ = self.writer.attempt_flush(&mut self.io, &mut Context::from_waker(&self.waker));
+        let flushed = self.writer.attempt_flush(&mut self.io, &mut Context::from_waker(&self.waker));
+        self.publish();
+        if flushed.is_ready() {
+            // It may have been waiting for what was just written for it; not every stream wakes for that.
+            self.wakers.wake_half(Half::Sender);
+        }
     }
 }
 
@@ -95,25 +131,46 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Serve<Replies> for WriteSide<W, S> {
 pub(crate) trait Outlet: Send + Sync {
     fn pong(&self, pong: Pong);
     fn ping(&self, ping: Ping);
-    /// Writes what waits, or has whoever holds the writer do it.
-    fn write_out(&self, cx: &Context<'_>);
+    /// Writes what waits, or has whoever holds the writer do it. Says whether nothing waits, as far as is known.
+    fn write_out(&self, cx: &Context<'_>) -> bool;
+    /// How far writing has come.
+    fn progress(&self) -> Progress;
+    /// Tells the sending half that its work is of no use any more.
+    fn give_up(&self);
     /// Whether the sending direction was closed.
     fn is_closed(&self) -> bool;
 }
 
 impl<W: AsyncWrite + Unpin + Send, S: Sealer> Outlet for Shared<W, S> {
     fn pong(&self, pong: Pong) {
-        self.side.leave(Replies { pong: Some(pong), ping: None });
+        if !self.is_closed() {
+            self.side.leave(Replies { pong: Some(pong), ping: None });
+        }
     }
 
     fn ping(&self, ping: Ping) {
+        // Until it is seen to have left.
+        self.flow.ping_waits.store(true, Ordering::Relaxed);
         self.side.leave(Replies { pong: None, ping: Some(ping) });
     }
 
-    fn write_out(&self, cx: &Context<'_>) {
+    fn write_out(&self, cx: &Context<'_>) -> bool {
         self.wakers.register(Half::Receiver, cx.waker());
-        // To be served is to be flushed; there need not be a reply.
-        self.side.leave(Replies::default());
+        if !self.is_closed() {
+            // To be served is to be flushed; there need not be a reply.
+            self.side.leave(Replies::default());
+        }
+        !self.flow.pending.load(Ordering::Relaxed)
+    }
+
+    fn progress(&self) -> Progress {
+        let Flow { written, ping_waits, .. } = &*self.flow;
+        Progress { written: written.load(Ordering::Relaxed), ping_waits: ping_waits.load(Ordering::Relaxed) }
+    }
+
+    fn give_up(&self) {
+        self.lost.store(true, Ordering::Release);
+        self.wakers.wake_half(Half::Sender);
     }
 
     fn is_closed(&self) -> bool {

@@ -13,16 +13,19 @@ use zmtp_codec::{AnyMechanism, ClearSealer, Command, Group, Mechanism, Ping, Pon
 use super::api::{Push, receiving, sending};
 use super::clock;
 use super::connection::{OpenerOf, Permit, SealerOf};
-use super::reader::{Announced, Link, Reader, poll_read_buf};
+use super::reader::{Announced, Link, Progress, Reader, poll_read_buf};
 use super::shared::{Outlet, Shared};
 use super::writer::Writer;
-use crate::error::{PushError, RecvError, SendError};
+use crate::error::{FeedAllError, PushError, RecvError, SendError};
 use crate::event::{Event, EventRef, Frame};
 use crate::message::{AsMessage, EncodedMessage};
 use crate::peer::Peer;
 use crate::proto::Encoder;
 
 /// The receiving half of a connection.
+///
+/// Read it out before it is dropped: closing a TCP socket that holds unread octets resets it, and a reset can overtake
+/// what was sent.
 ///
 /// It answers PINGs and drives the heartbeat also while the sending half is idle, on another task, or dropped.
 pub struct Receiver<R, M: Mechanism = AnyMechanism> {
@@ -33,6 +36,10 @@ pub struct Receiver<R, M: Mechanism = AnyMechanism> {
 }
 
 /// The sending half of a connection.
+///
+/// Unlike a whole connection it does not read while it waits to send: that is for the receiving half, on its own task.
+/// When that one fails, sending fails with [`SendError::Lost`]. Dropping this half discards what was fed and not
+/// flushed; the stream stays open for as long as the receiving half lives.
 ///
 /// Under a mechanism that leaves messages as they are, they are queued here, and the lock that this half shares with
 /// the receiving one is taken once per flush.
@@ -83,6 +90,9 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
     /// As [`flush`](Self::flush).
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.shared.register_sender(cx);
+        if self.shared.is_lost() {
+            return Poll::Ready(Err(SendError::Lost));
+        }
         loop {
             let mut side = self.shared.lock();
             if let Some(local) = &mut self.local
@@ -105,7 +115,8 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
         &self.peer
     }
 
-    /// Octets that wait to be written.
+    /// Octets that wait to be written. What was fed and not flushed waits in this half; so up to twice the high-water
+    /// mark can wait, in this half and in what the two halves share.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.shared.lock().writer.encoder.pending() + self.local.as_ref().map_or(0, Encoder::pending)
@@ -113,6 +124,9 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
 
     /// Flushes what was queued and closes the sending direction. The receiving half goes on, but can answer no more
     /// PINGs.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops this half, and with it what was not written yet.
     ///
     /// # Errors
     /// [`SendError::Io`] if the stream fails before everything was handed to it.
@@ -173,8 +187,16 @@ impl<R: AsyncRead + Unpin> Link for Apart<'_, R> {
         self.outlet.ping(ping);
     }
 
-    fn write_out(&mut self, cx: &mut Context<'_>) {
-        self.outlet.write_out(cx);
+    fn write_out(&mut self, cx: &mut Context<'_>) -> bool {
+        self.outlet.write_out(cx)
+    }
+
+    fn progress(&self) -> Progress {
+        self.outlet.progress()
+    }
+
+    fn give_up(&mut self) {
+        self.outlet.give_up();
     }
 
     fn is_closed(&self) -> bool {

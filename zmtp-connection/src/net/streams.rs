@@ -6,7 +6,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream whose two directions can be owned by different tasks, without a lock between them.
+/// A stream whose two directions can be owned by different tasks.
+///
+/// There is no lock between them, except where said otherwise. A stream that is none of these is split with
+/// [`Connection::split`](crate::Connection::split).
 pub trait IntoSplit {
     /// The receiving direction.
     type Read: AsyncRead + Unpin;
@@ -33,6 +36,17 @@ impl IntoSplit for tokio::net::UnixStream {
 
     fn into_split(self) -> (Self::Read, Self::Write) {
         Self::into_split(self)
+    }
+}
+
+/// Through [`tokio::io::split`]: the halves share a lock, which costs little in memory and is no reason to write a test
+/// otherwise than the program that it tests.
+impl IntoSplit for tokio::io::DuplexStream {
+    type Read = tokio::io::ReadHalf<Self>;
+    type Write = tokio::io::WriteHalf<Self>;
+
+    fn into_split(self) -> (Self::Read, Self::Write) {
+        tokio::io::split(self)
     }
 }
 

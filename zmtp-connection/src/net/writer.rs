@@ -7,13 +7,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use zmtp_codec::{Ping, Pong, Sealer};
 
+use super::reader::Progress;
 use crate::error::{PushError, SendError};
 use crate::proto::Encoder;
 
 /// Slices in one vectored write, at most. The kernel takes up to 1,024; more than some dozens gain nothing.
 const SLICES: usize = 64;
-/// PINGs are queued while less than this waits.
-const PINGS_UNTIL: usize = 64 * 1024;
 
 /// The sending direction: what is to be sent, and whether it still can be.
 #[derive(Debug)]
@@ -70,16 +69,25 @@ impl<S: Sealer> Writer<S> {
         }
     }
 
+    /// The peer was given up: nothing more is written, and whoever sends next is told so.
+    pub(crate) fn give_up(&mut self) {
+        if matches!(self.state, State::Open) {
+            self.state = State::Dead;
+        }
+    }
+
+    /// How far writing has come.
+    pub(crate) const fn progress(&self) -> Progress {
+        Progress { written: self.encoder.written(), ping_waits: self.encoder.ping_waits() }
+    }
+
     pub(crate) fn pong(&mut self, pong: Pong) {
         // A sealer that is used up has poisoned the encoder; the next to send learns of it.
         let _ = self.encoder.push_pong(pong);
     }
 
     pub(crate) fn ping(&mut self, ping: Ping) {
-        // To a peer that talks and reads nothing, PINGs would pile up for ever. It shows that it lives by talking.
-        if self.encoder.pending() < PINGS_UNTIL {
-            let _ = self.encoder.push_ping(ping);
-        }
+        let _ = self.encoder.push_ping(ping);
     }
 
     fn poll_write_out<W: AsyncWrite + Unpin>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

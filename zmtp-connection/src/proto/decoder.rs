@@ -11,18 +11,18 @@ use std::ops::Range;
 
 use bytes::buf::{BufMut, Limit};
 use bytes::{Buf, Bytes, BytesMut};
-use zmtp_codec::{Command, CommandName, FrameHeader, FrameKind, Opener, Ping, Pong, RawCommand};
+use zmtp_codec::{Command, CommandName, FrameHeader, FrameKind, OpenError, Opened, Opener, Ping, Pong, RawCommand};
 
+use super::large::{LARGE_BODY, LargeBody};
 use super::message_ref::{At, MessageRef};
 use super::pattern::Pattern;
 use crate::config::Limits;
 use crate::error::DecodeError;
 use crate::message::Message;
 
-/// Bodies from this size on are read into an allocation of their own, unless they are complete in the buffer.
-pub const LARGE_BODY: usize = 32 * 1024;
-/// How far an allocation may run ahead of what was received, on the strength of a declared length alone.
-const AHEAD: usize = 256 * 1024;
+/// Four times this much of an empty receive buffer is kept even on a quiet connection: a message that comes in pieces
+/// must not grow the buffer anew each time.
+const KEEP: usize = 16 * 1024;
 
 /// The receiving direction of a ready connection.
 ///
@@ -56,15 +56,6 @@ pub struct Decoder<O> {
     failed: bool,
     /// See [`next_plain`](Self::next_plain): up to which size, where at all.
     plain_up_to: Option<u64>,
-}
-
-/// A body that is received into its own allocation.
-struct LargeBody {
-    header: [u8; 9],
-    header_len: usize,
-    kind: FrameKind,
-    body: BytesMut,
-    want: usize,
 }
 
 /// What [`Decoder::poll`] found.
@@ -139,8 +130,11 @@ impl<O: Opener> Decoder<O> {
     ///
     /// Costs nothing while there is room. A buffer whose messages were all dropped is used again.
     pub fn receive_buffer(&mut self, hint: usize) -> Limit<&mut BytesMut> {
-        self.release();
-        if self.large.is_none() {
+        if self.announced {
+            // The message that was announced and not taken yet stays where it is.
+            self.buf.reserve(hint);
+        } else if self.large.is_none() {
+            self.release();
             self.make_room(hint);
         }
         match &mut self.large {
@@ -228,7 +222,10 @@ impl<O: Opener> Decoder<O> {
         if !self.parts.is_empty() {
             // Left by `poll` in the middle of a message: these are all followed by more.
             let at = self.parts.remove(0);
-            let payload = Bytes::copy_from_slice(at.slice(&self.buf));
+            let payload = match at {
+                At::Buffered(range) => Bytes::copy_from_slice(&self.buf[range]),
+                At::Own(octets) => octets,
+            };
             self.amid_frames = true;
             return Ok(Some(DecodedFrame::Part { payload, more: true }));
         }
@@ -238,7 +235,7 @@ impl<O: Opener> Decoder<O> {
                 Ok(None) => return Ok(None),
                 Ok(Some(Step::Part { more })) => {
                     self.amid_frames = more;
-                    let payload = self.take_message().into_parts().swap_remove(0);
+                    let payload = self.take_assembled().into_parts().swap_remove(0);
                     return Ok(Some(DecodedFrame::Part { payload, more }));
                 }
                 Ok(Some(Step::Command(at))) => self.command(&at),
@@ -255,17 +252,27 @@ impl<O: Opener> Decoder<O> {
         }
     }
 
-    /// The message that [`Decoded::Message`] announced, lent until the next call. Costs nothing.
+    /// The message that [`Decoded::Message`] announced, lent until the next call. Costs nothing. One empty part if the
+    /// last poll announced none.
     #[must_use]
     #[inline]
     pub fn message(&self) -> MessageRef<'_> {
-        MessageRef::new(&self.buf, self.one.clone(), &self.parts)
+        if self.announced { self.assembled() } else { MessageRef::new(&[], 0..0, &[]) }
     }
 
     /// The message that [`Decoded::Message`] announced, to keep: one reference count for it, and one more for each
-    /// further part.
+    /// further part. One empty part if the last poll announced none, or it was taken already.
     #[must_use]
     pub fn take_message(&mut self) -> Message {
+        if self.announced { self.take_assembled() } else { Message::from(Bytes::new()) }
+    }
+
+    #[inline]
+    fn assembled(&self) -> MessageRef<'_> {
+        MessageRef::new(&self.buf, self.one.clone(), &self.parts)
+    }
+
+    fn take_assembled(&mut self) -> Message {
         self.announced = false;
         self.payload = 0;
         if let [At::Own(octets)] = self.parts.as_mut_slice() {
@@ -299,6 +306,12 @@ impl<O: Opener> Decoder<O> {
         self.begin_poll()?;
         let clean = self.buf.len() == self.scan && self.large.is_none() && self.parts.is_empty() && !self.amid_frames;
         if clean { Ok(()) } else { Err(self.fail(DecodeError::Truncated)) }
+    }
+
+    /// Octets received and not yet handed out.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.buf.len() - self.base + self.large.as_ref().map_or(0, LargeBody::len)
     }
 
     /// How many well-formed things were dropped because they mean nothing to our socket type: subscriptions where
@@ -378,7 +391,7 @@ impl<O: Opener> Decoder<O> {
         }
         let (header_octets, body) = self.buf[frame_at..self.scan].split_at_mut(header_len);
         let opened = self.opener.open(header_octets, header.kind(), body)?;
-        let payload = opened.payload();
+        let payload = checked_payload(&opened, body_len)?;
         let at = At::Buffered(body_at + payload.start..body_at + payload.end);
         self.check_opened(opened.kind(), at.len(), max_message)?;
         self.take(opened.kind(), at).map(Some)
@@ -410,7 +423,7 @@ impl<O: Opener> Decoder<O> {
     fn complete(&mut self) -> Result<Option<Decoded>, DecodeError> {
         self.announced = true;
         let parts = self.parts.len().max(1);
-        if self.pattern.is_plain() || self.pattern.admits(parts, self.message().first().len())? {
+        if self.pattern.is_plain() || self.pattern.admits(parts, self.assembled().first().len())? {
             return Ok(Some(Decoded::Message));
         }
         self.ignored += 1;
@@ -489,28 +502,27 @@ impl<O: Opener> Decoder<O> {
 
     /// Moves what is already there of a large body to an allocation of its own.
     fn begin_large(&mut self, kind: FrameKind, header_len: usize, want: usize) {
-        let mut header = [0; 9];
-        header[..header_len].copy_from_slice(&self.buf[self.scan..self.scan + header_len]);
-        let prefix = &self.buf[self.scan + header_len..];
-        let mut body = BytesMut::with_capacity(want.min(prefix.len() + AHEAD));
-        body.extend_from_slice(prefix);
+        let (header, prefix) = self.buf[self.scan..].split_at(header_len);
+        self.large = Some(LargeBody::begin(header, kind, prefix, want));
         self.buf.truncate(self.scan);
         self.missing = 0;
-        self.large = Some(LargeBody { header, header_len, kind, body, want });
     }
 
     fn step_large(&mut self, max_message: usize) -> Result<Option<Step>, DecodeError> {
-        let Some(mut large) = self.large.take_if(|large| large.body.len() == large.want) else {
+        let Some(mut large) = self.large.take_if(|large| large.is_complete()) else {
             return Ok(None);
         };
         let (kind, payload) = if self.opener.is_identity() {
-            (large.kind, 0..large.want)
+            (large.kind(), 0..large.len())
         } else {
-            let opened = self.opener.open(&large.header[..large.header_len], large.kind, &mut large.body)?;
-            self.check_opened(opened.kind(), opened.payload().len(), max_message)?;
-            (opened.kind(), opened.payload())
+            let (kind, body_len) = (large.kind(), large.len());
+            let (header, body) = large.parts_mut();
+            let opened = self.opener.open(header, kind, body)?;
+            let payload = checked_payload(&opened, body_len)?;
+            self.check_opened(opened.kind(), payload.len(), max_message)?;
+            (opened.kind(), payload)
         };
-        let mut octets = large.body.freeze();
+        let mut octets = large.into_body().freeze();
         octets.truncate(payload.end);
         octets.advance(payload.start);
         self.take(kind, At::Own(octets)).map(Some)
@@ -519,7 +531,7 @@ impl<O: Opener> Decoder<O> {
     /// Room in the common buffer for `hint` octets and for the rest of the current frame.
     fn make_room(&mut self, hint: usize) {
         self.drop_consumed();
-        if self.buf.is_empty() && self.buf.capacity() > 4 * hint.max(1024) {
+        if self.buf.is_empty() && self.buf.capacity() > 4 * hint.max(KEEP) {
             // Give back what a burst needed.
             self.buf = BytesMut::new();
         }
@@ -572,17 +584,14 @@ impl<O: Opener> Decoder<O> {
     }
 }
 
-impl LargeBody {
-    /// Room for what the body lacks, and not for more: the next frame belongs into the common buffer.
-    fn receive_buffer(&mut self) -> Limit<&mut BytesMut> {
-        let missing = self.want - self.body.len();
-        if self.body.capacity() == self.body.len() {
-            // Grows with what was received, in place where the allocator can.
-            self.body.reserve(missing.min(self.body.len().max(AHEAD)));
-        }
-        let room = missing.min(self.body.capacity() - self.body.len());
-        (&mut self.body).limit(room)
+/// A mechanism of somebody else's may be wrong about where its payload lies.
+#[inline]
+fn checked_payload(opened: &Opened, body_len: usize) -> Result<Range<usize>, OpenError> {
+    let payload = opened.payload();
+    if payload.start <= payload.end && payload.end <= body_len {
+        return Ok(payload);
     }
+    Err(OpenError::Malformed("the mechanism says that the payload lies outside the frame"))
 }
 
 impl<O> std::fmt::Debug for Decoder<O> {

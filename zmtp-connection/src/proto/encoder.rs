@@ -31,6 +31,10 @@ pub struct Encoder<S> {
     pong: Option<Pong>,
     /// The plaintext of a command, on its way into the sealer.
     scratch: Vec<u8>,
+    /// Octets written since the beginning.
+    written: u64,
+    /// What `written` comes to when the newest PING has left.
+    ping_ends: u64,
     failed: bool,
 }
 
@@ -42,7 +46,18 @@ impl<S: Sealer> Encoder<S> {
         version: Version,
         high_water_mark: usize,
     ) -> Self {
-        Self { sealer, queue, pattern, version, high_water_mark, pong: None, scratch: Vec::new(), failed: false }
+        Self {
+            sealer,
+            queue,
+            pattern,
+            version,
+            high_water_mark,
+            pong: None,
+            scratch: Vec::new(),
+            written: 0,
+            ping_ends: 0,
+            failed: false,
+        }
     }
 
     /// Queues one whole message, if fewer octets wait than the high-water mark.
@@ -79,7 +94,8 @@ impl<S: Sealer> Encoder<S> {
         pushed
     }
 
-    /// Queues a message that was framed in advance, sharing its memory: the cheap way to send one message to many.
+    /// Queues a message that was framed in advance: the cheap way to send one message to many. Its large parts are
+    /// shared, its headers and small parts are copied in one go.
     ///
     /// # Errors
     /// [`PushError::EncryptedLink`] where the mechanism encrypts, and as [`push`](Self::push).
@@ -106,8 +122,9 @@ impl<S: Sealer> Encoder<S> {
     /// before (RFC 37, "Subscription").
     ///
     /// # Errors
-    /// [`PushError::HandshakeCommand`] for READY and ERROR; [`PushError::Unsupported`] for PING, JOIN and LEAVE to a
-    /// peer of ZMTP 3.0; [`PushError::Seal`].
+    /// [`PushError::HandshakeCommand`] for READY and ERROR; [`PushError::WrongSocketType`] for subscriptions and groups
+    /// from a socket that has none; [`PushError::Unsupported`] for PING, JOIN and LEAVE to a peer of ZMTP 3.0;
+    /// [`PushError::Seal`].
     pub fn push_command(&mut self, command: &Command) -> Result<(), PushError> {
         if self.failed {
             return Err(PushError::Poisoned);
@@ -120,6 +137,7 @@ impl<S: Sealer> Encoder<S> {
             Command::Join(_) | Command::Leave(_) if !self.version.has_subscription_commands() => {
                 return Err(PushError::Unsupported { version: self.version });
             }
+            command if !self.pattern.may_send(command) => return Err(PushError::WrongSocketType),
             Command::Subscribe(_) | Command::Cancel(_) if !self.version.has_subscription_commands() => {
                 if let Some(subscription) = Subscription::from_command(command) {
                     let mut body = std::mem::take(&mut self.scratch);
@@ -144,7 +162,9 @@ impl<S: Sealer> Encoder<S> {
         if self.failed {
             return Err(PushError::Poisoned);
         }
-        self.command(&Command::Ping(ping))
+        self.command(&Command::Ping(ping))?;
+        self.ping_ends = self.written + self.queue.len() as u64;
+        Ok(())
     }
 
     /// Queues the answer to a PING. While much waits to be sent, only the newest answer is kept. PINGs are answered
@@ -186,11 +206,24 @@ impl<S: Sealer> Encoder<S> {
 
     /// The first `count` octets of [`chunks`](Self::chunks) were written.
     pub fn advance(&mut self, count: usize) {
+        self.written += count as u64;
         self.queue.advance(count);
         if let Some(pong) = self.pong.take_if(|_| self.queue.len() < PONG_QUEUE) {
             // A failure to seal has poisoned the encoder; whoever pushes next learns of it.
             let _ = self.command(&Command::Pong(pong));
         }
+    }
+
+    /// Octets written since the beginning, for those who watch progress.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether the PING that was pushed last still waits behind other octets.
+    #[must_use]
+    pub const fn ping_waits(&self) -> bool {
+        self.written < self.ping_ends
     }
 
     /// Whether frames leave as they are.

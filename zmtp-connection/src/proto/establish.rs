@@ -32,6 +32,9 @@ use crate::peer::{Peer, PeerInfo};
 const READ_MIN: usize = 256;
 /// Memory lent for one read, at most. A large command is received in several.
 const READ_MAX: usize = 8 * 1024;
+/// Commands in one handshake, at most. Mechanisms take two or three; one that skips what it does not know must not be
+/// kept busy for ever.
+const COMMANDS: u32 = 64;
 
 /// A handshake under way.
 ///
@@ -52,6 +55,8 @@ struct Wire<'a, M> {
     commands: Commands,
     /// What the command at the front of `input` still lacks.
     missing: usize,
+    /// Commands that the peer may still send.
+    commands_left: u32,
     version: Version,
 }
 
@@ -121,6 +126,7 @@ impl<'a, M: Mechanism> Establish<'a, M> {
             output,
             commands: Commands::new(),
             missing: GREETING_LEN,
+            commands_left: COMMANDS,
             version: Version::V3_1,
         };
         Self { wire, state: State::Greeting }
@@ -227,16 +233,20 @@ impl<'a, M: Mechanism> Wire<'a, M> {
     }
 
     /// Feeds the peer's commands to the handshake until it needs more octets or is over.
-    fn run(mut self, handshake: M::Handshake, now: Duration) -> Outcome<'a, M> {
-        let (frame, header_len) = match self.next_command(&handshake) {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Outcome::Pending(Establish { wire: self, state: State::Mechanism(handshake) }),
-            Err(cause) => return self.fail(HandshakeError::new(Stage::Mechanism, cause)),
-        };
-        let progress = handshake.handle(WireCommand::new(&frame, header_len), &mut self.commands);
-        match progress {
-            Ok(progress) => self.progress(progress, now),
-            Err(error) => self.fail(HandshakeError::new(Stage::Mechanism, error)),
+    fn run(mut self, mut handshake: M::Handshake, now: Duration) -> Outcome<'a, M> {
+        loop {
+            let (frame, header_len) = match self.next_command(&handshake) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Outcome::Pending(Establish { wire: self, state: State::Mechanism(handshake) }),
+                Err(cause) => return self.fail(HandshakeError::new(Stage::Mechanism, cause)),
+            };
+            let progress = handshake.handle(WireCommand::new(&frame, header_len), &mut self.commands);
+            self.send_commands();
+            match progress {
+                Ok(Progress::NeedCommand(next)) => handshake = next,
+                Ok(progress) => return self.progress(progress, now),
+                Err(error) => return self.fail(HandshakeError::new(Stage::Mechanism, error)),
+            }
         }
     }
 
@@ -259,14 +269,17 @@ impl<'a, M: Mechanism> Wire<'a, M> {
                     self.missing = frame_len - self.input.len();
                     return Ok(None);
                 }
+                let Some(left) = self.commands_left.checked_sub(1) else {
+                    return Err(HandshakeCause::TooManyCommands { limit: COMMANDS });
+                };
+                self.commands_left = left;
                 Ok(Some((self.input.split_to(frame_len), header_len)))
             }
             _ => Err(HandshakeCause::CommandSize { size, least, most }),
         }
     }
 
-    /// Goes on from where a step of the mechanism has led. A mechanism takes a handful of steps, each of which
-    /// consumes a command, so the recursion with `run` is as deep as its handshake is long.
+    /// Goes on from where a step of the mechanism has led.
     fn progress(mut self, progress: Progress<M::Handshake>, now: Duration) -> Outcome<'a, M> {
         self.send_commands();
         match progress {
@@ -278,7 +291,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
 
     /// Before the application is asked about a peer, its properties are checked where they are known: here an ERROR
     /// for it can still be sent by the mechanism.
-    fn authorize(mut self, handshake: M::Handshake, claim: Claim) -> Outcome<'a, M> {
+    fn authorize(mut self, handshake: M::Handshake, mut claim: Claim) -> Outcome<'a, M> {
         if let Some(properties) = &claim.properties
             && let Err(cause) = check_properties(self.config, properties)
         {
@@ -287,11 +300,12 @@ impl<'a, M: Mechanism> Wire<'a, M> {
             let _ = handshake.authorize(Verdict::Refuse(refusal), &mut self.commands);
             return self.fail(HandshakeError::new(Stage::Properties, cause));
         }
+        claim.properties = claim.properties.map(without_reserved);
         Outcome::Authorize(Authorize { wire: self, handshake, claim })
     }
 
     fn complete(mut self, session: Session<SealerOf<M>, OpenerOf<M>>, now: Duration) -> Outcome<'a, M> {
-        let Session { sealer, opener, properties, public_key, .. } = session;
+        let Session { sealer, opener, properties, public_key, encrypted, .. } = session;
         let (socket_type, identity) = match check_properties(self.config, &properties) {
             Ok(checked) => checked,
             Err(cause) => {
@@ -311,7 +325,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
             properties: without_reserved(properties),
             version: self.version,
             mechanism: self.mechanism.name(),
-            encrypted: !sealer.is_identity(),
+            encrypted,
         };
         let heartbeat = Heartbeat::new(config.heartbeat().cloned(), self.version, socket_type, now);
         let pattern = Pattern::of(ours);

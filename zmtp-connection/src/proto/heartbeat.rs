@@ -24,11 +24,15 @@ pub struct Heartbeat {
     expires: Option<Duration>,
     /// What the peer's newest PING announced.
     peer_ttl: Option<Duration>,
-    /// The number in the newest PING's context, and when it was sent; taken by its PONG.
-    outstanding: Option<(u64, Duration)>,
+    /// When each of the newest PINGs was sent, at the place that its number has modulo the length.
+    sent: [Option<(u64, Duration)>; REMEMBERED],
     pings: u64,
     rtt: Option<Duration>,
 }
+
+/// How many PINGs are remembered for the round-trip time: more than one, since an answer may take longer than an
+/// interval.
+const REMEMBERED: usize = 8;
 
 /// What is to be done at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl Heartbeat {
             next_ping,
             expires: None,
             peer_ttl: None,
-            outstanding: None,
+            sent: [None; REMEMBERED],
             pings: 0,
             rtt: None,
         }
@@ -87,12 +91,23 @@ impl Heartbeat {
         self.peer_ttl = (!ttl.is_zero()).then_some(ttl);
     }
 
-    /// A PONG came. It is matched with our newest PING by its context; others (libzmq before 4.3 sends none) change
-    /// nothing.
+    /// A PONG came. It is matched by its context with one of our newest eight PINGs; others (libzmq before 4.3 sends
+    /// no context) change nothing.
     pub fn on_pong(&mut self, pong: &Pong, now: Duration) {
-        if let Some((_, sent)) = self.outstanding.take_if(|(number, _)| pong.context.as_bytes() == number.to_be_bytes())
-        {
+        let answers = |(number, _): &mut (u64, Duration)| pong.context.as_bytes() == number.to_be_bytes();
+        if let Some((_, sent)) = self.sent.iter_mut().find_map(|ping| ping.take_if(answers)) {
             self.rtt = Some(now.saturating_sub(sent));
+        }
+    }
+
+    /// The last PING has left only now, since others went before it: silence counts from here. Without this, it
+    /// counts from [`HeartbeatAction::Ping`] on; so say it only of a PING that was held up, and once.
+    pub fn ping_sent(&mut self, now: Duration) {
+        if let (true, Some(config)) = (self.answers, &self.config) {
+            self.expires = config.timeout.map(|timeout| now.saturating_add(timeout));
+        }
+        if let Some((_, sent)) = self.sent.iter_mut().flatten().max() {
+            *sent = now;
         }
     }
 
@@ -102,8 +117,8 @@ impl Heartbeat {
         [self.next_ping, self.expires, self.ttl_deadline()].into_iter().flatten().min()
     }
 
-    /// What is to be done now. To be called until it returns [`HeartbeatAction::None`], after everything that can be
-    /// read was read and told to [`on_received`](Self::on_received).
+    /// What is to be done now. To be called after everything that can be read was read and told to
+    /// [`on_received`](Self::on_received), until it returns [`HeartbeatAction::None`] or the peer has expired.
     pub fn on_deadline(&mut self, now: Duration) -> HeartbeatAction {
         if let (Some(at), Some(ttl)) = (self.ttl_deadline(), self.peer_ttl)
             && now >= at
@@ -127,7 +142,8 @@ impl Heartbeat {
             self.expires = config.timeout.map(|timeout| now.saturating_add(timeout));
         }
         self.pings += 1;
-        self.outstanding = Some((self.pings, now));
+        let place = usize::try_from(self.pings % REMEMBERED as u64).unwrap_or_default();
+        self.sent[place] = Some((self.pings, now));
         // Eight octets always fit into a context.
         let context = HeartbeatContext::new(&self.pings.to_be_bytes()).unwrap_or(HeartbeatContext::EMPTY);
         HeartbeatAction::Ping(Ping::new(config.ttl, context))
@@ -139,7 +155,7 @@ impl Heartbeat {
         self.last_received
     }
 
-    /// The newest round-trip time, from a PING of ours to its PONG. It includes the time that either side needs to
+    /// The newest round-trip time, from a PING of ours to its PONG, among the newest eight. It includes the time that either side needs to
     /// get around to it.
     #[must_use]
     pub const fn rtt(&self) -> Option<Duration> {

@@ -12,13 +12,15 @@ mod decoder;
 mod encoder;
 mod establish;
 mod heartbeat;
+mod large;
 mod message_ref;
 mod pattern;
 mod queue;
 
-pub use decoder::{Decoded, DecodedFrame, Decoder, LARGE_BODY};
+pub use decoder::{Decoded, DecodedFrame, Decoder};
 pub use encoder::Encoder;
 pub use establish::{Authorize, Establish, Established, Failure, Outcome};
 pub use heartbeat::{Heartbeat, HeartbeatAction};
+pub use large::LARGE_BODY;
 pub use message_ref::MessageRef;
 pub use queue::Chunks;

@@ -14,6 +14,8 @@ pub(crate) struct Pattern {
     shape: Shape,
     subscriptions: bool,
     groups: bool,
+    subscribes: bool,
+    joins: bool,
 }
 
 /// How many parts the messages of a socket type have.
@@ -34,7 +36,13 @@ impl Pattern {
             single if single.is_single_part() => Shape::Single,
             _ => Shape::Any,
         };
-        Self { shape, subscriptions: socket_type.receives_subscriptions(), groups: socket_type.receives_groups() }
+        Self {
+            shape,
+            subscriptions: socket_type.receives_subscriptions(),
+            groups: socket_type.receives_groups(),
+            subscribes: socket_type.sends_subscriptions(),
+            joins: socket_type.sends_groups(),
+        }
     }
 
     /// True when every message is as good as another.
@@ -60,6 +68,16 @@ impl Pattern {
         match command {
             Command::Subscribe(_) | Command::Cancel(_) => self.subscriptions,
             Command::Join(_) | Command::Leave(_) => self.groups,
+            _ => true,
+        }
+    }
+
+    /// Whether a socket of our type sends such a command. libzmq hands a subscription that it did not ask for to its
+    /// application as if it were data.
+    pub(crate) const fn may_send(self, command: &Command) -> bool {
+        match command {
+            Command::Subscribe(_) | Command::Cancel(_) => self.subscribes,
+            Command::Join(_) | Command::Leave(_) => self.joins,
             _ => true,
         }
     }

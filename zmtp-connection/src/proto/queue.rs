@@ -14,7 +14,9 @@ use bytes::Bytes;
 
 /// A staging buffer of this size is small enough to be kept for ever.
 const KEEP: usize = 4096;
-/// A larger one is given back once this many fillings in a row have used less than a quarter of it.
+/// One beyond this size is given back as soon as it is empty, since only a large message has made it so.
+const KEEP_MOST: usize = 2 * 1024 * 1024;
+/// A smaller one is given back once this many fillings in a row have used less than a quarter of it.
 const SMALL_FILLINGS: u8 = 16;
 /// How far sent octets may reach before the rest is moved to the front.
 const COMPACT_FROM: usize = 64 * 1024;
@@ -85,17 +87,16 @@ impl Queue {
     pub(crate) fn append(&mut self, other: &mut Self) {
         if self.is_empty() {
             std::mem::swap(self, other);
-        } else {
-            while let Some(chunk) = other.chunks().next() {
-                let len = chunk.len();
-                match other.links.front() {
-                    Some(link) if link.at == other.start => self.link(link.octets.clone()),
-                    _ => self.extend(chunk),
-                }
-                other.advance(len);
-            }
+            return;
         }
-        other.clear();
+        while let Some(chunk) = other.chunks().next() {
+            let len = chunk.len();
+            match other.links.front() {
+                Some(link) if link.at == other.start => self.link(link.octets.clone()),
+                _ => self.extend(chunk),
+            }
+            other.advance(len);
+        }
     }
 
     /// What waits, as slices in sending order, none of them empty.
@@ -155,6 +156,9 @@ impl Queue {
         self.end = 0;
         self.linked = 0;
         self.links.clear();
+        if self.staged.len() > KEEP_MOST {
+            self.staged = Vec::new();
+        }
         if self.staged.len() <= KEEP || used > self.staged.len() / 4 {
             self.small_fillings = 0;
         } else if self.small_fillings < SMALL_FILLINGS {

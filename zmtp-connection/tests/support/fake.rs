@@ -101,6 +101,7 @@ impl FakeHandshake {
 
     fn complete(self, theirs: Properties) -> Session<FakeSealer, FakeOpener> {
         Session::new(FakeSealer { sealed: 0, unsealable: self.unsealable }, FakeOpener { newest: 0 }, theirs)
+            .encrypted()
     }
 }
 
