@@ -19,6 +19,8 @@ use crate::table::Table;
 
 /// Requests that may wait for a REP to answer them.
 const REQUESTS: usize = 64;
+/// How long a line waits for a peer that reads nothing, while others wait for theirs.
+const STALLED: Duration = Duration::from_secs(5);
 /// How long a line of a publisher waits for peers that may be about to subscribe.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -37,6 +39,8 @@ pub(crate) struct Engine {
     table: Table,
     /// A peer was ready at some time.
     met: bool,
+    /// Since when the line waits for peers that have no room for it.
+    held_up_since: Option<Instant>,
     /// A line on its way to its receivers.
     line: Option<Line>,
     /// What a lost peer has left unsent.
@@ -96,6 +100,7 @@ impl Engine {
             table: Table::new(pattern.is(SocketType::Router)),
             met: false,
             line: None,
+            held_up_since: None,
             returned: VecDeque::new(),
             asked: None,
             heard: None,
@@ -127,7 +132,8 @@ impl Engine {
             if let Some(line) = line {
                 verdict = self.stdin(line);
             } else {
-                let wake = [self.quits_at(), self.settled_at()].into_iter().flatten().min();
+                let stalled_at = self.held_up_since.map(|since| since + STALLED).filter(|&at| at > Instant::now());
+                let wake = [self.quits_at(), self.settled_at(), stalled_at].into_iter().flatten().min();
                 tokio::select! {
                     Some(input) = incoming.recv(), if self.requests.len() < REQUESTS => verdict = self.input(input),
                     more = fetch(&mut lines) => if !more { self.ended_at = Some(Instant::now()) },
@@ -255,11 +261,27 @@ impl Engine {
             To::Each(mut ids) => {
                 // Who is leaving gets nothing more, and nobody waits for that.
                 ids.retain(|&id| !self.table.is_leaving(id) && self.table.give(id, outgoing.clone()).is_err());
+                self.leave_behind(&mut ids);
                 (!ids.is_empty()).then_some(Line { outgoing, to: To::Each(ids) })
             }
         };
         if self.line.is_none() {
             self.sent += 1;
+            self.held_up_since = None;
+        }
+    }
+
+    /// A line waits for every peer that is to have it, but one that reads nothing at all must not keep the others from
+    /// theirs for ever.
+    fn leave_behind(&mut self, ids: &mut Vec<u64>) {
+        let others = self.table.ids().iter().any(|id| !ids.contains(id));
+        let since = *self.held_up_since.get_or_insert_with(Instant::now);
+        if !others || since.elapsed() < STALLED {
+            return;
+        }
+        for id in ids.drain(..) {
+            self.events.failed(&format!("#{id}"), &Failed::new("traffic", "the peer reads nothing; it is left behind"));
+            self.table.remove(id);
         }
     }
 

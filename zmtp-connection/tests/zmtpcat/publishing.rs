@@ -1,6 +1,9 @@
 //! Publishers and subscribers of both generations.
 
+use std::io::Write;
+
 use crate::cat::Cat;
+use crate::raw::{dial, shake_hands};
 
 #[test]
 fn a_sub_gets_what_begins_with_its_prefix() {
@@ -96,4 +99,24 @@ fn a_dish_hears_the_groups_it_has_joined() {
     radio.event("ready ");
     radio.write(b"newspaper\tno\nnews\tyes\n");
     dish.end_by_itself().expect(0, &["news\tyes"]);
+}
+
+/// The five seconds that zmtpcat gives a peer are real ones.
+#[test]
+fn a_subscriber_that_reads_nothing_is_left_behind() {
+    let (mut publisher, endpoint) = Cat::bind("-t PUB");
+    let stalled = dial(&endpoint);
+    shake_hands(&stalled, "SUB");
+    (&stalled).write_all(b"\x04\x0a\x09SUBSCRIBE").unwrap();
+    publisher.event("ready ");
+    let subscriber = Cat::connect(&endpoint, "-t SUB -n 60");
+    publisher.event("ready ");
+    // More than all the buffers on the way to the one that does not read.
+    let line = "x".repeat(1 << 20);
+    for _ in 0..60 {
+        publisher.write(format!("{line}\n").as_bytes());
+    }
+    publisher.event("failed stage=traffic");
+    subscriber.end_by_itself().expect(0, &vec![line.as_str(); 60]);
+    publisher.end().expect(0, &[]);
 }
