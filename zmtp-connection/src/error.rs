@@ -352,9 +352,9 @@ pub enum SendError {
     /// The peer was silent for too long while we waited to send.
     #[error(transparent)]
     Expired(#[from] Expired),
-    /// The receiving half has failed, and has said why: the peer broke the protocol, was silent for too long, or the
-    /// stream failed. What had been queued may or may not have arrived.
-    #[error("the connection is lost; its receiving half was told why")]
+    /// Receiving has failed, and whoever receives is told why: the peer broke the protocol, was silent for too long, or
+    /// the stream failed. What had been queued may or may not have arrived.
+    #[error("the connection is lost; receiving says why")]
     Lost,
 }
 

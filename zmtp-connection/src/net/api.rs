@@ -68,13 +68,13 @@ macro_rules! sending {
         /// Sends messages, many in each write, however many they are.
         ///
         /// # Errors
-        /// As [`send`](Self::send), at the first message that cannot be sent.
+        /// As [`send`](Self::send), at the first message that cannot be sent. Those before it stay queued.
         ///
         /// # Cancel safety
         /// What was taken from `messages` is queued whole, and goes out with the next flush; the rest is lost with
         /// the iterator, unless it was passed by reference.
         pub async fn send_all<X: AsMessage>(&mut self, messages: impl IntoIterator<Item = X>) -> Result<(), SendError> {
-            let mut messages = messages.into_iter();
+            let mut messages = messages.into_iter().fuse();
             loop {
                 match self.feed_all(&mut messages).map_err(|error| error.cause())? {
                     0 if self.pending() == 0 => return Ok(()),
@@ -87,13 +87,13 @@ macro_rules! sending {
         /// in one go.
         ///
         /// # Errors
-        /// [`PushError::EncryptedLink`] on a connection that encrypts, and as [`feed`](Self::feed).
+        /// [`PushError::EncryptedLink`] on a connection that seals its frames, and as [`feed`](Self::feed).
         pub fn feed_encoded(&mut self, message: &EncodedMessage) -> Result<(), PushError> {
             self.push::<[u8]>(&Push::Encoded(message))
         }
 
         /// Queues a message for one of many receivers: as it was framed in advance, or sealed anew on a connection
-        /// that encrypts.
+        /// that seals its frames.
         ///
         /// # Errors
         /// As [`feed`](Self::feed).
@@ -110,6 +110,7 @@ macro_rules! sending {
         ///
         /// # Errors
         /// [`PushError::Unsupported`] for PING, JOIN and LEAVE to a peer of ZMTP 3.0,
+        /// [`PushError::WrongSocketType`] for subscriptions and groups from a socket that has none,
         /// [`PushError::HandshakeCommand`] for READY and ERROR.
         pub fn feed_command(&mut self, command: &Command) -> Result<(), PushError> {
             self.push::<[u8]>(&Push::Command(command))
@@ -208,7 +209,8 @@ macro_rules! sending {
 
         /// Hands everything that was queued to the stream. Large payloads go out in vectored writes.
         ///
-        /// While it waits, a whole connection reads up to 256 KiB ahead and minds its heartbeats; a peer that sends
+        /// While it waits, a whole connection reads up to 256 KiB ahead and minds its heartbeats (PINGs among what is
+        /// read ahead are answered by the next receive); a peer that sends
         /// more than that, or has closed its direction, and reads nothing keeps it waiting: receive meanwhile, or put a
         /// timeout around it. Halves on two tasks never wait for each other.
         ///

@@ -66,7 +66,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// Shakes hands with the peer at the other end of `io`. Who connected and who accepted makes no difference. On a TCP
     /// stream, set `TCP_NODELAY` first: batching is done here, by what you flush.
     ///
-    /// A mechanism that asks for a verdict on the peer gets none here, and the peer is turned away: use
+    /// A mechanism that asks for a verdict on the peer gets none here, and the peer is closed on in silence: use
     /// [`handshake_with`](Self::handshake_with) then.
     ///
     /// # Errors
@@ -127,7 +127,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
 
     receiving!();
 
-    /// As [`flush`](Self::flush), for those who write their own futures.
+    /// As [`flush`](Self::flush), for those who write their own futures. One task drives a whole connection, in both
+    /// directions: the stream remembers one waker. For two tasks there are halves ([`split`](Self::split)).
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -136,9 +137,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
             return Poll::Ready(flushed);
         }
         let (reader, mut link) = self.parts();
-        let expired = ready!(reader.poll_while_sending(&mut link, cx));
+        let error = ready!(reader.poll_while_sending(&mut link, cx));
         link.give_up();
-        Poll::Ready(Err(expired.into()))
+        Poll::Ready(Err(error))
     }
 
     /// Octets that wait to be written.

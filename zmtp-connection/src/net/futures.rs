@@ -1,4 +1,7 @@
 //! Connections and halves as `Stream` and `Sink`, for combinators.
+//!
+//! One task drives a whole connection in both directions, since its stream remembers one waker. So `StreamExt::split`
+//! is not for it: its own `split` and `into_split` make halves for two tasks.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -30,6 +33,8 @@ impl<W: Unpin, M: Mechanism> Unpin for Sender<W, M> {}
 
 macro_rules! streams {
     ($kind:ident<$io:ident: $($bound:path),+>) => {
+        /// For a whole connection: one task drives `Stream` and `Sink`. Split it with its own methods, not with
+        /// `StreamExt::split`.
         impl<$io: $($bound +)+ Unpin, M: Mechanism> Stream for $kind<$io, M> {
             type Item = Result<Event, RecvError>;
 
@@ -55,7 +60,7 @@ macro_rules! sinks {
 
             fn start_send(self: Pin<&mut Self>, message: X) -> Result<(), SendError> {
                 let this = self.get_mut();
-                // Where room was promised it is there, whatever another half has queued since.
+                // Room that was promised is there, unless the other half has just taken it for the answer to a PING.
                 let push = if this.has_room() { Push::Reserved(&message) } else { Push::Message(&message) };
                 Ok(this.push(&push)?)
             }

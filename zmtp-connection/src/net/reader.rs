@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use zmtp_codec::{Command, Opener, Ping, Pong};
 
 use super::clock;
-use crate::error::{DecodeError, Expired, RecvError};
+use crate::error::{DecodeError, Expired, RecvError, SendError};
 use crate::event::{Event, Frame};
 use crate::proto::{Decoded, DecodedFrame, Decoder, Heartbeat, HeartbeatAction};
 
@@ -207,7 +207,8 @@ impl<O: Opener> Reader<O> {
         next: impl Fn(&mut Decoder<O>) -> Result<Option<Found<T>>, DecodeError>,
     ) -> Poll<Result<Option<T>, RecvError>> {
         let found = ready!(self.poll_through(link, cx, next));
-        if found.is_err() {
+        // A caller who mixes the interfaces has made a mistake, which ends nothing.
+        if matches!(&found, Err(error) if !matches!(error, RecvError::Protocol(DecodeError::MidMessage))) {
             link.give_up();
         }
         Poll::Ready(found)
@@ -225,8 +226,10 @@ impl<O: Opener> Reader<O> {
             // A peer that never pauses still gets its answers: they do not wait until there is nothing to read.
             self.owes = self.owes && !link.write_out(cx);
             // What was complete before the stream ended or failed is delivered first.
-            if let Some(item) = drained? {
-                return Poll::Ready(Ok(Some(item)));
+            match drained {
+                Ok(Some(item)) => return Poll::Ready(Ok(Some(item))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(self.first_error(error))),
             }
             match std::mem::replace(&mut self.state, State::Dead) {
                 State::Open => self.state = State::Open,
@@ -251,16 +254,32 @@ impl<O: Opener> Reader<O> {
         }
     }
 
+    /// An error that was postponed comes in the place of the one that only repeats it.
+    fn first_error(&mut self, error: RecvError) -> RecvError {
+        match std::mem::replace(&mut self.state, State::Dead) {
+            State::Failed(postponed) if matches!(error, RecvError::Protocol(DecodeError::Poisoned)) => postponed,
+            state => {
+                self.state = state;
+                error
+            }
+        }
+    }
+
     /// While somebody waits to send: reads ahead, so that two peers that both send do not wait for each other for ever,
     /// and keeps the deadlines. Ready only when the peer is given up.
-    pub(crate) fn poll_while_sending<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<Expired> {
+    pub(crate) fn poll_while_sending<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<SendError> {
         for _ in 0..READS_PER_POLL {
-            if !matches!(self.state, State::Open) || self.decoder.buffered() >= READ_AHEAD {
+            match self.state {
+                State::Open => {}
+                State::Ended => return Poll::Pending,
+                State::Failed(_) | State::Dead => return Poll::Ready(SendError::Lost),
+            }
+            if self.decoder.buffered() >= READ_AHEAD || self.decoder.is_full() {
                 // What waits unread must not be taken for silence.
                 return Poll::Pending;
             }
             if self.poll_read(link, cx).is_pending() {
-                return self.poll_deadlines(link, cx);
+                return self.poll_deadlines(link, cx).map(SendError::Expired);
             }
         }
         cx.waker().wake_by_ref();
@@ -322,7 +341,7 @@ impl<O: Opener> Reader<O> {
             match self.heartbeat.on_deadline(now) {
                 HeartbeatAction::None => self.doubted = false,
                 // One that still waits says all that another one would.
-                HeartbeatAction::Ping(_) if link.progress().ping_waits => {}
+                HeartbeatAction::Ping(_) if link.progress().ping_waits => self.heartbeat.ping_skipped(),
                 HeartbeatAction::Ping(ping) => {
                     link.ping(ping);
                     link.write_out(cx);

@@ -31,6 +31,10 @@ pub(crate) struct Shared<W, S> {
 #[derive(Debug, Default)]
 struct Flow {
     written: AtomicU64,
+    /// PINGs left in the slot, and those of them that reached the encoder.
+    pings_left: AtomicU64,
+    pings_served: AtomicU64,
+    /// The last of them still waits in the encoder.
     ping_waits: AtomicBool,
     /// Something waits to be written.
     pending: AtomicBool,
@@ -120,6 +124,10 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Serve<Replies> for WriteSide<W, S> {
         // Nobody else may flush for a long time. If the stream takes no more now, both halves are woken when it does.
         let flushed = self.writer.attempt_flush(&mut self.io, &mut Context::from_waker(&self.waker));
         self.publish();
+        if replies.ping.is_some() {
+            // After `publish`, so that the PING is seen in one place or the other. Of several only the newest was kept.
+            self.flow.pings_served.store(self.flow.pings_left.load(Ordering::Relaxed), Ordering::Release);
+        }
         if flushed.is_ready() {
             // It may have been waiting for what was just written for it; not every stream wakes for that.
             self.wakers.wake_half(Half::Sender);
@@ -149,8 +157,7 @@ impl<W: AsyncWrite + Unpin + Send, S: Sealer> Outlet for Shared<W, S> {
     }
 
     fn ping(&self, ping: Ping) {
-        // Until it is seen to have left.
-        self.flow.ping_waits.store(true, Ordering::Relaxed);
+        self.flow.pings_left.fetch_add(1, Ordering::Relaxed);
         self.side.leave(Replies { pong: None, ping: Some(ping) });
     }
 
@@ -164,8 +171,13 @@ impl<W: AsyncWrite + Unpin + Send, S: Sealer> Outlet for Shared<W, S> {
     }
 
     fn progress(&self) -> Progress {
-        let Flow { written, ping_waits, .. } = &*self.flow;
-        Progress { written: written.load(Ordering::Relaxed), ping_waits: ping_waits.load(Ordering::Relaxed) }
+        let flow = &*self.flow;
+        let served = flow.pings_served.load(Ordering::Acquire);
+        let in_slot = flow.pings_left.load(Ordering::Relaxed) != served;
+        Progress {
+            written: flow.written.load(Ordering::Relaxed),
+            ping_waits: in_slot || flow.ping_waits.load(Ordering::Relaxed),
+        }
     }
 
     fn give_up(&self) {

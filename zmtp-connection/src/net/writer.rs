@@ -30,6 +30,8 @@ enum State {
     Broken(io::Error),
     /// The stream has failed, and somebody was told why.
     Dead,
+    /// Receiving has failed, and whoever received was told why.
+    Lost,
 }
 
 impl<S: Sealer> Writer<S> {
@@ -66,13 +68,17 @@ impl<S: Sealer> Writer<S> {
             }
             State::Broken(error) => Err(SendError::Io(error)),
             State::Dead => Err(SendError::Refused(PushError::Poisoned)),
+            State::Lost => {
+                self.state = State::Lost;
+                Err(SendError::Lost)
+            }
         }
     }
 
     /// The peer was given up: nothing more is written, and whoever sends next is told so.
     pub(crate) fn give_up(&mut self) {
         if matches!(self.state, State::Open) {
-            self.state = State::Dead;
+            self.state = State::Lost;
         }
     }
 

@@ -308,6 +308,12 @@ impl<O: Opener> Decoder<O> {
         if clean { Ok(()) } else { Err(self.fail(DecodeError::Truncated)) }
     }
 
+    /// Whether nothing more can be received before the next poll: a large body is complete.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_full(&self) -> bool {
+        self.large.as_ref().is_some_and(LargeBody::is_complete)
+    }
+
     /// Octets received and not yet handed out.
     #[must_use]
     pub fn buffered(&self) -> usize {

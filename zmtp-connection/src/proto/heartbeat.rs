@@ -149,6 +149,15 @@ impl Heartbeat {
         HeartbeatAction::Ping(Ping::new(config.ttl, context))
     }
 
+    /// The PING that was just asked for is not sent, since the one before it still waits.
+    #[cfg(feature = "net")]
+    pub(crate) fn ping_skipped(&mut self) {
+        if let Some(place) = self.sent.iter_mut().find(|place| place.is_some_and(|(number, _)| number == self.pings)) {
+            *place = None;
+        }
+        self.pings -= 1;
+    }
+
     /// When octets last came from the peer; the end of the handshake before any came.
     #[must_use]
     pub const fn last_received(&self) -> Duration {
