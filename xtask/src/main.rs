@@ -1,6 +1,7 @@
 //! Developer tasks of the zmtp workspace, run as `cargo xtask COMMAND`.
 //!
 //! This file only dispatches. Each command lives in the file of its name; the steps of `ci` live in `steps/`.
+#![forbid(unsafe_code)]
 
 mod bench;
 mod ci;

@@ -35,7 +35,7 @@
 //! | send one to many peers | [`EncodedMessage::encode`], then [`feed_fan_out`](Connection::feed_fan_out) on each |
 //! | receive and keep | [`recv`](Connection::recv), [`recv_batch`](Connection::recv_batch) |
 //! | receive and look | [`recv_ref`](Connection::recv_ref) |
-//! | receive what does not fit into memory | [`recv_frame`](Connection::recv_frame) |
+//! | receive a message too large to hold, frame by frame | [`recv_frame`](Connection::recv_frame) |
 //! | send and receive on two tasks | [`into_split`](Connection::into_split) or [`split`](Connection::split) |
 //! | do I/O in another way | [`proto`] |
 //!

@@ -36,6 +36,27 @@ fn a_lent_message_costs_no_allocation() {
     }
 }
 
+/// A slow network's pieces, and the small reads of a quiet connection.
+#[test]
+fn a_lent_message_that_comes_in_pieces_costs_no_allocation_either() {
+    let (mut side, _) = ready();
+    let octets = frame(FrameKind::Last, &[7; 20_000]);
+    let mut seen = 0;
+    let mut receive = || {
+        for piece in octets.chunks(1448) {
+            deliver(&mut side.decoder, piece, QUIET_READ, |decoder, _| {
+                assert_eq!(decoder.message().payload_len(), 20_000);
+                seen += 1;
+            })
+            .unwrap();
+        }
+    };
+    (0..10).for_each(|_| receive());
+    let ((), counts) = measure(|| (0..100).for_each(|_| receive()));
+    assert_eq!(seen, 110);
+    assert_eq!(counts.allocations, 0);
+}
+
 #[test]
 fn a_queued_message_costs_no_allocation() {
     // The last two are linked, not copied.

@@ -125,11 +125,11 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
     /// Flushes what was queued and closes the sending direction. The receiving half goes on, but can answer no more
     /// PINGs.
     ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    ///
     /// # Cancel safety
     /// Dropping the future drops this half, and with it what was not written yet.
-    ///
-    /// # Errors
-    /// [`SendError::Io`] if the stream fails before everything was handed to it.
     pub async fn close(mut self) -> Result<(), SendError> {
         self.flush().await?;
         poll_fn(|cx| self.poll_shutdown(cx)).await
