@@ -20,21 +20,26 @@
 //! assert_eq!(FrameHeader::decode(b"\x00\x05hello"), Ok(Some((FrameHeader::new(FrameKind::Last, 5), 2))));
 //! ```
 //!
-//! Feature `tokio-util` adds the framing as a codec for `tokio_util::codec::Framed`.
+//! Feature `keys` adds the module `keys`: Curve25519 keys, their text and their certificate files, for mechanisms that have
+//! keys. Feature `tokio-util` adds the framing as a codec for `tokio_util::codec::Framed`. Both need `std`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
 extern crate alloc;
-#[cfg(feature = "tokio-util")]
+#[cfg(any(feature = "keys", feature = "tokio-util"))]
 extern crate std;
 
 mod command;
+#[cfg(feature = "keys")]
+mod entropy;
 mod error;
 mod frame;
 mod greeting;
 mod heartbeat;
 mod identity;
+#[cfg(feature = "keys")]
+pub mod keys;
 mod mechanism;
 mod properties;
 mod socket_type;
@@ -43,6 +48,8 @@ mod subscription;
 mod tokio_util;
 
 pub use command::{Command, CommandName, ErrorReason, Group, RawCommand, UnknownCommand};
+#[cfg(feature = "keys")]
+pub use entropy::Entropy;
 pub use error::{
     CommandError, FrameError, GreetingError, IdentityError, MechanismNameError, ParseSocketTypeError, PropertyError,
     PropertyPart, ResourceError, SocketTypeError,
@@ -52,9 +59,9 @@ pub use greeting::{GREETING_LEN, Greeting, MechanismName, Version};
 pub use heartbeat::{HeartbeatContext, Ping, Pong, Ttl};
 pub use identity::Identity;
 pub use mechanism::{
-    AnyHandshake, AnyMechanism, Claim, ClearOpener, ClearSealer, Commands, Credentials, Handshake, HandshakeContext,
-    Mechanism, MechanismError, OpenError, Opened, Opener, Progress, Refusal, Role, SealError, SealPlan, Sealer,
-    Session, Verdict, WireCommand,
+    Admission, AnyHandshake, AnyMechanism, Claim, ClearOpener, ClearSealer, Commands, Credentials, Handshake,
+    HandshakeContext, Mechanism, MechanismError, OpenError, Opened, Opener, Progress, Refusal, Role, SealError,
+    SealPlan, Sealer, Session, Verdict, WireCommand,
 };
 pub use properties::Properties;
 pub use socket_type::SocketType;

@@ -29,7 +29,7 @@ pub use clear::{ClearOpener, ClearSealer};
 pub use commands::{Commands, WireCommand};
 pub use erased::{AnyHandshake, AnyMechanism};
 pub use error::{MechanismError, OpenError, SealError};
-pub use verdict::{Claim, Credentials, Refusal, Verdict};
+pub use verdict::{Admission, Claim, Credentials, Refusal, Verdict};
 
 use crate::{FrameKind, GREETING_LEN, MechanismName, Properties};
 

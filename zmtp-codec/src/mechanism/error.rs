@@ -54,6 +54,10 @@ pub enum MechanismError {
     /// The application refused the peer.
     #[error("the peer was refused {0}")]
     Refused(Refusal),
+    /// As many handshakes are under way as the mechanism was told to bear. The peer is told nothing, so that it comes
+    /// back.
+    #[error("too many handshakes are under way; the peer may come back later")]
+    Busy,
     /// The mechanism could not do its own part.
     #[error("the mechanism cannot go on: {0}")]
     Local(&'static str),

@@ -1,6 +1,10 @@
 //! The pause for the application's judgement: what it is told, and what it may answer.
 
-use crate::{ErrorReason, Properties};
+use alloc::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::{ErrorReason, Properties, PropertyError};
 
 /// What a mechanism knows of a peer at the moment it asks for a verdict.
 ///
@@ -42,34 +46,122 @@ pub enum Credentials {
     PublicKey([u8; 32]),
 }
 
-/// The application's answer to a [`Claim`].
+impl Credentials {
+    /// The long-term public key, if that is what the peer shows.
+    #[must_use]
+    pub const fn public_key(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::PublicKey(key) => Some(key),
+            Self::Anonymous => None,
+        }
+    }
+}
+
+/// The application's answer to a [`Claim`]. Each answer has a status code in ZAP (RFC 27), which is named here.
 #[expect(clippy::exhaustive_enums, reason = "a mechanism must handle every verdict; a new one has to break it")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Let the peer in.
-    Accept,
+    /// Let the peer in (status 200). The admission is for who drives the mechanism, which need not look at it.
+    Accept(Admission),
     /// Turn the peer away.
     Refuse(Refusal),
 }
 
 impl Verdict {
-    /// Turns the peer away for good: it receives an ERROR with the reason `400`, as from libzmq.
+    /// Lets the peer in and attaches nothing to it (status 200).
+    #[must_use]
+    pub const fn accept() -> Self {
+        Self::Accept(Admission::new())
+    }
+
+    /// Lets the peer in as this user (status 200).
+    #[must_use]
+    pub fn accept_as(user_id: impl Into<Bytes>) -> Self {
+        Self::Accept(Admission::new().with_user_id(user_id))
+    }
+
+    /// Turns the peer away for good (status 400): it receives an ERROR with the reason `400`, as from libzmq.
     #[must_use]
     pub const fn deny() -> Self {
         Self::Refuse(Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE))
     }
+
+    /// Turns the peer away for now (status 300): the connection is closed without a word, and the peer will try again.
+    #[must_use]
+    pub const fn try_later() -> Self {
+        Self::Refuse(Refusal::Silent)
+    }
+
+    /// Turns the peer away for good because no judgement could be made (status 500): it receives an ERROR with the
+    /// reason `500`.
+    ///
+    /// A peer does not come back after any ERROR. If the trouble may pass (a database that does not answer), use
+    /// [`try_later`](Self::try_later).
+    #[must_use]
+    pub const fn internal_error() -> Self {
+        Self::Refuse(Refusal::Error(ErrorReason::INTERNAL_ERROR))
+    }
 }
 
-/// How a peer is turned away.
+/// What the application attaches to a peer that it lets in: what the reply of a ZAP handler carries (RFC 27).
+///
+/// Nothing of it is sent to the peer, and nothing that a peer sends gets in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Admission {
+    /// Who the peer is to the application. Any octets; those that go through ZAP are a text of 255 octets at most.
+    pub user_id: Option<Bytes>,
+    /// What else is known of the peer. Whatever the names are, they stand apart from the properties that the peer sent:
+    /// a Socket-Type or Identity in here changes neither.
+    pub properties: Properties,
+}
+
+impl Admission {
+    /// Attaches nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { user_id: None, properties: Properties::new() }
+    }
+
+    /// Names the user.
+    #[must_use]
+    pub fn with_user_id(mut self, user_id: impl Into<Bytes>) -> Self {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Adds a property.
+    ///
+    /// # Errors
+    /// A [`PropertyError`] as from [`Properties::push`]: the name breaks the grammar or is here already, or the value is
+    /// too long.
+    pub fn with_property(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Bytes>,
+    ) -> Result<Self, PropertyError> {
+        self.properties.push(name, value)?;
+        Ok(self)
+    }
+
+    /// The user as text, if there is one and it is UTF-8.
+    #[must_use]
+    pub fn user_id_str(&self) -> Option<&str> {
+        core::str::from_utf8(self.user_id.as_ref()?).ok()
+    }
+}
+
+/// How a peer is turned away, with the status codes of ZAP (RFC 27) that lead to it.
 ///
 /// A peer that receives an ERROR does not come back (libzmq never reconnects after one), so a temporary refusal must
 /// be silent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Temporary (ZAP status 300): the connection is closed without a word, and the peer will try again.
+    /// Temporary (status 300): the connection is closed without a word, and the peer will try again.
     Silent,
-    /// Permanent: the peer receives an ERROR with this reason.
+    /// Permanent: the peer receives an ERROR with this reason. It is `400` ([`ErrorReason::AUTHENTICATION_FAILURE`]) for
+    /// status 400 and `500` ([`ErrorReason::INTERNAL_ERROR`]) for status 500; a peer treats any other text the same way.
     Error(ErrorReason),
 }
 
@@ -79,5 +171,41 @@ impl core::fmt::Display for Refusal {
             Self::Silent => f.write_str("for now, without a reason to the peer"),
             Self::Error(reason) => write!(f, "with the reason \"{reason}\""),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_the_reason_of_its_status() {
+        let reason = |verdict| match verdict {
+            Verdict::Refuse(Refusal::Error(reason)) => reason.status_code(),
+            Verdict::Refuse(Refusal::Silent) => None,
+            Verdict::Accept(_) => panic!("let in"),
+        };
+        assert_eq!(reason(Verdict::deny()), Some(400));
+        assert_eq!(reason(Verdict::internal_error()), Some(500));
+        assert_eq!(reason(Verdict::try_later()), None);
+    }
+
+    #[test]
+    fn a_user_id_is_any_octets_and_shown_as_text_where_it_is_text() {
+        let user = |octets: &'static [u8]| Admission::new().with_user_id(octets);
+        assert_eq!(user(b"alice").user_id_str(), Some("alice"));
+        assert_eq!(user(b"").user_id_str(), Some(""));
+        assert_eq!(user(b"\xff").user_id_str(), None);
+        assert_eq!(user(b"\xff").user_id.as_deref(), Some(&b"\xff"[..]));
+        assert_eq!(Admission::new().user_id_str(), None);
+        assert_eq!(Verdict::accept_as("alice"), Verdict::Accept(user(b"alice")));
+    }
+
+    #[test]
+    fn a_property_that_cannot_be_is_refused_when_it_is_attached() {
+        let admission = Admission::new().with_property("X-Role", "admin").unwrap();
+        assert_eq!(admission.properties.get("x-role").unwrap(), "admin");
+        assert!(matches!(admission.with_property("x-ROLE", "root"), Err(PropertyError::Duplicate { .. })));
+        assert!(matches!(Admission::new().with_property("", "x"), Err(PropertyError::EmptyName { .. })));
     }
 }
