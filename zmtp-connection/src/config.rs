@@ -1,6 +1,7 @@
 //! What a connection is told before it starts: who we are, what we accept, how long we wait.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -30,6 +31,7 @@ pub struct ConnectionConfig {
     handshake_timeout: Option<Duration>,
     high_water_mark: usize,
     heartbeat: Option<HeartbeatConfig>,
+    domain: Arc<str>,
 }
 
 impl ConnectionConfig {
@@ -45,6 +47,7 @@ impl ConnectionConfig {
             handshake_timeout: builder.handshake_timeout,
             high_water_mark: builder.high_water_mark,
             heartbeat: builder.heartbeat,
+            domain: Arc::default(),
         }
     }
 
@@ -58,6 +61,7 @@ impl ConnectionConfig {
             handshake_timeout: Some(Duration::from_secs(30)),
             high_water_mark: 1 << 20,
             heartbeat: None,
+            domain: String::new(),
         }
     }
 
@@ -101,6 +105,17 @@ impl ConnectionConfig {
     pub const fn heartbeat(&self) -> Option<&HeartbeatConfig> {
         self.heartbeat.as_ref()
     }
+
+    /// The ZAP domain that an authenticator sees; empty by default.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The domain, to share it.
+    pub(crate) const fn shared_domain(&self) -> &Arc<str> {
+        &self.domain
+    }
 }
 
 /// Collects a [`ConnectionConfig`]; everything is checked by [`build`](Self::build).
@@ -114,6 +129,7 @@ pub struct ConfigBuilder {
     handshake_timeout: Option<Duration>,
     high_water_mark: usize,
     heartbeat: Option<HeartbeatConfig>,
+    domain: String,
 }
 
 impl ConfigBuilder {
@@ -165,6 +181,15 @@ impl ConfigBuilder {
         self
     }
 
+    /// The ZAP domain (RFC 27): for which of several services a peer is to be judged. An authenticator sees it in
+    /// [`AuthRequest::domain`](crate::AuthRequest::domain); the peer does not. At most 255 octets, empty by default.
+    ///
+    /// It does not decide whether anybody is asked, as it does in libzmq: the mechanism does that.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = domain.into();
+        self
+    }
+
     /// Checks it all.
     ///
     /// # Errors
@@ -188,6 +213,9 @@ impl ConfigBuilder {
         if count > MAX_OWN_PROPERTIES || len > MAX_OWN_METADATA {
             return Err(ConfigError::TooMuchMetadata { count, len });
         }
+        if self.domain.len() > MAX_DOMAIN {
+            return Err(ConfigError::DomainTooLong { len: self.domain.len() });
+        }
         Ok(ConnectionConfig {
             socket_type: self.socket_type,
             identity,
@@ -196,6 +224,7 @@ impl ConfigBuilder {
             handshake_timeout: self.handshake_timeout,
             high_water_mark: self.high_water_mark,
             heartbeat: self.heartbeat,
+            domain: self.domain.into(),
         })
     }
 
@@ -209,6 +238,8 @@ impl ConfigBuilder {
 const MAX_OWN_PROPERTIES: usize = 64;
 /// Peers of our kind take a handshake command of 64 KiB; some room is left for the mechanism's own part.
 const MAX_OWN_METADATA: usize = 60 * 1024;
+/// What a string in a ZAP request may have (RFC 27).
+const MAX_DOMAIN: usize = 255;
 
 /// What a peer may send. All limits are finite by default, and a larger thing ends the connection with an error that
 /// names the limit. None of them counts a security mechanism's overhead.
@@ -400,6 +431,12 @@ pub enum ConfigError {
         /// How many there are.
         count: usize,
         /// Their octets on the wire.
+        len: usize,
+    },
+    /// A string of ZAP has 255 octets at most.
+    #[error("a domain of {len} octets does not fit into a ZAP request: 255 at most")]
+    DomainTooLong {
+        /// Its length.
         len: usize,
     },
 }

@@ -25,7 +25,8 @@ pub struct HandshakeError {
 
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "handshake failed at the {}: {}", self.stage, self.cause)
+        write!(f, "handshake failed at the {}: {}", self.stage, self.cause)?;
+        self.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
@@ -53,6 +54,26 @@ impl HandshakeError {
         &self.cause
     }
 
+    /// What is most likely behind it, where the cause alone leaves the user to guess. It is part of what `Display` shows.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match (self.stage, &self.cause) {
+            (Stage::Greeting, HandshakeCause::Closed) => {
+                Some("its security mechanism may be another one: libzmq closes like this before it has named its own")
+            }
+            (Stage::Mechanism, HandshakeCause::Closed) => {
+                Some("it may want us to come back later, or our keys do not fit: is the server key the right one?")
+            }
+            (_, HandshakeCause::Mechanism(MechanismError::Cryptographic { .. })) => {
+                Some("does the client have the right server key? If so, octets were changed on the way")
+            }
+            (_, HandshakeCause::Mechanism(MechanismError::PeerError { .. })) => {
+                Some("nothing proves that the peer said so: an ERROR can be forged by anyone on the path")
+            }
+            _ => None,
+        }
+    }
+
     /// What the peer gave as the reason for refusing us, if it sent an ERROR. Unauthenticated: an ERROR travels in
     /// the clear before any session is sealed, so anyone on the path can forge it.
     #[must_use]
@@ -64,11 +85,18 @@ impl HandshakeError {
     }
 
     /// Whether connecting again with the same configuration makes sense (RFC 37): yes after a plain close, an I/O
-    /// error or a timeout; no after an ERROR, a mismatch, or a peer that breaks the protocol.
+    /// error, a timeout or a temporary refusal of ours (ZAP status 300); no after an ERROR (status 400 or 500, from either
+    /// side), a mismatch, or a peer that breaks the protocol.
+    ///
+    /// An ERROR, like all that is not sealed yet, can be forged by anyone on the path, who could as well let nothing
+    /// pass: whoever has to withstand that tries again even so, at long intervals.
     #[must_use]
     pub const fn may_reconnect(&self) -> bool {
         match &self.cause {
-            HandshakeCause::Closed | HandshakeCause::TimedOut { .. } | HandshakeCause::Io(_) => true,
+            HandshakeCause::Closed
+            | HandshakeCause::TimedOut { .. }
+            | HandshakeCause::Io(_)
+            | HandshakeCause::Mechanism(MechanismError::Busy) => true,
             HandshakeCause::Mechanism(MechanismError::Refused(refusal)) => matches!(refusal, Refusal::Silent),
             HandshakeCause::Greeting(_)
             | HandshakeCause::MechanismMismatch { .. }
@@ -79,7 +107,7 @@ impl HandshakeError {
             | HandshakeCause::SocketType(_)
             | HandshakeCause::Incompatible { .. }
             | HandshakeCause::Identity(_)
-            | HandshakeCause::NoJudge
+            | HandshakeCause::NoAuthenticator
             | HandshakeCause::TooManyCommands { .. } => false,
         }
     }
@@ -142,6 +170,9 @@ pub enum HandshakeCause {
         most: u64,
     },
     /// The mechanism failed, the peer refused us, or the application refused the peer.
+    ///
+    /// That the peer has refused us ([`MechanismError::PeerError`]) is unauthenticated: its ERROR comes before a session
+    /// is sealed, and anyone on the path can forge it.
     #[error(transparent)]
     Mechanism(#[from] MechanismError),
     /// The peer's Socket-Type is missing or unknown. It was told so.
@@ -164,9 +195,13 @@ pub enum HandshakeCause {
         /// The limit.
         after: Duration,
     },
-    /// The mechanism asks for a verdict on the peer, and nobody is there to give one. The peer was turned away.
-    #[error("the mechanism asks for a verdict on the peer: use handshake_with")]
-    NoJudge,
+    /// The mechanism asks whether to let the peer in, and nobody is there to answer. The peer was turned away, without a
+    /// word: it may come back when this is mended.
+    #[error(
+        "the mechanism asks whether to let the peer in, and nobody is there to answer: \
+         use handshake_with and an authenticator (AllowList, a closure, or AllowAny to let in everybody)"
+    )]
+    NoAuthenticator,
     /// The peer has sent more commands than any handshake takes.
     #[error("the peer has sent {limit} handshake commands, and the handshake is not complete")]
     TooManyCommands {
@@ -175,10 +210,7 @@ pub enum HandshakeCause {
     },
     /// The peer closed the connection without a word. Temporary, by the convention of RFC 37; but at the greeting,
     /// libzmq closes like this on a peer whose mechanism is not its own, before it has sent the name of its own.
-    #[error(
-        "the peer closed the connection without a word; if it does so again at the greeting, \
-         its security mechanism may be another one"
-    )]
+    #[error("the peer closed the connection without a word")]
     Closed,
     /// The stream failed.
     #[error("the connection failed")]

@@ -37,15 +37,18 @@
 //! | receive and look | [`recv_ref`](Connection::recv_ref) |
 //! | receive a message too large to hold, frame by frame | [`recv_frame`](Connection::recv_frame) |
 //! | send and receive on two tasks | [`into_split`](Connection::into_split) or [`split`](Connection::split) |
+//! | decide who is let in | [`handshake_with`](Connection::handshake_with) and an [`Authenticator`] |
 //! | do I/O in another way | [`proto`] |
 //!
 //! # Features
 //!
-//! `net` (default): the tokio shell. `null` (default): the NULL mechanism. `futures`: `Stream` and `Sink`. A feature adds
-//! API and changes no behaviour; which mechanism a connection uses is always said in the code.
+//! `net` (default): the tokio shell. `null` (default): the NULL mechanism. `curve`: the CURVE mechanism and its keys.
+//! `futures`: `Stream` and `Sink`. A feature adds API and changes no behaviour; which mechanism a connection uses is always
+//! said in the code.
 #![cfg_attr(not(feature = "net"), expect(rustdoc::broken_intra_doc_links, reason = "the shell is not built"))]
 #![forbid(unsafe_code)]
 
+mod auth;
 mod config;
 mod error;
 mod event;
@@ -55,6 +58,7 @@ mod net;
 mod peer;
 pub mod proto;
 
+pub use auth::{AllowAny, AllowList, At, AuthRequest, Authenticator, PeerAddress, decide};
 pub use config::{ConfigBuilder, ConfigError, ConnectionConfig, HeartbeatConfig, Limits};
 pub use error::{
     DecodeError, Expired, FeedAllError, HandshakeCause, HandshakeError, PushError, RecvError, SendError, Stage,
@@ -65,11 +69,13 @@ pub use message::{AsMessage, AsPart, EncodedMessage, IntoParts, LINK_FROM, Messa
 pub use net::{Connection, IntoSplit, Joined, Permit, Receiver, Sender};
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
+#[cfg(feature = "curve")]
+pub use zmtp_mechanism_curve::{Certificate, CurveClient, CurveServer, KeyError, KeyPair, PublicKey, SecretKey};
 #[cfg(feature = "null")]
 pub use zmtp_mechanism_null::Null;
 
 /// The pages beside the code, compiled and run as tests.
-#[cfg(all(doctest, feature = "net", feature = "null"))]
+#[cfg(all(doctest, feature = "net", feature = "null", feature = "curve"))]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/writing-a-mechanism.md")]
 struct Pages;

@@ -1,8 +1,11 @@
 //! What is known of the other side.
 
-use zmtp_codec::{Identity, MechanismName, Properties, SocketType, Version};
+use bytes::Bytes;
+use zmtp_codec::{Admission, Identity, MechanismName, Properties, SocketType, Version};
 
-/// Everything a handshake told us of the peer.
+use crate::auth::PeerAddress;
+
+/// Everything a handshake told us of the peer, and what an authenticator attached to it.
 ///
 /// Two are equal if all of it is, the order of the properties included. [`info`](Self::info) has what stays the same
 /// when a peer comes back.
@@ -14,6 +17,8 @@ pub struct Peer {
     pub(crate) version: Version,
     pub(crate) mechanism: MechanismName,
     pub(crate) encrypted: bool,
+    pub(crate) admission: Admission,
+    pub(crate) address: Option<PeerAddress>,
 }
 
 impl Peer {
@@ -64,6 +69,37 @@ impl Peer {
     #[must_use]
     pub const fn public_key(&self) -> Option<&[u8; 32]> {
         self.info.public_key.as_ref()
+    }
+
+    /// The user that the authenticator let the peer in as, if it named one. Never from the peer itself.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<&Bytes> {
+        self.admission.user_id.as_ref()
+    }
+
+    /// The [`user_id`](Self::user_id) as text, if there is one and it is UTF-8.
+    #[must_use]
+    pub fn user_id_str(&self) -> Option<&str> {
+        self.admission.user_id_str()
+    }
+
+    /// The properties that the authenticator attached to the peer. None of them is from the peer itself; what that has
+    /// announced is in [`properties`](Self::properties), and the two are never mixed.
+    #[must_use]
+    pub const fn auth_properties(&self) -> &Properties {
+        &self.admission.properties
+    }
+
+    /// Where the peer comes from, if the authenticator was told
+    /// ([`Authenticator::at`](crate::Authenticator::at)). A connection knows no addresses by itself.
+    #[must_use]
+    pub const fn address(&self) -> Option<&PeerAddress> {
+        self.address.as_ref()
+    }
+
+    /// Says where the peer comes from, for drivers of the sans-I/O core.
+    pub fn set_address(&mut self, address: impl Into<PeerAddress>) {
+        self.address = Some(address.into());
     }
 
     /// Who the peer is, in a form to use as a key.

@@ -7,6 +7,7 @@ mod support;
 
 use std::error::Error;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +17,8 @@ use support::{NULL, wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
-use zmtp_connection::codec::{Claim, FrameError, Mechanism, SocketType, Verdict};
-use zmtp_connection::{Connection, ConnectionConfig, HandshakeCause, HandshakeError, IntoSplit, Null, Stage};
+use zmtp_connection::codec::{FrameError, Mechanism, SocketType, Verdict};
+use zmtp_connection::{Connection, ConnectionConfig, HandshakeCause, HandshakeError, IntoSplit, Null, Stage, decide};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// For real sockets: no test waits so long unless it fails.
@@ -97,7 +98,7 @@ async fn not_judged<M: Mechanism>(mechanism: &M, octets: &[u8]) -> (HandshakeErr
 async fn a_peer_that_nobody_is_there_to_judge_is_turned_away_in_silence() {
     let octets = [&wire::GREETING[..], &wire::ready("DEALER")].concat();
     let (error, peer) = not_judged(&Null::with_authorization(), &octets).await;
-    assert!(matches!(error.cause(), HandshakeCause::NoJudge), "{error:?}");
+    assert!(matches!(error.cause(), HandshakeCause::NoAuthenticator), "{error:?}");
     assert_eq!(error.stage(), Stage::Authorization);
     assert!(!error.may_reconnect());
     assert_eq!(peer.taken().len(), wire::GREETING.len(), "neither READY nor ERROR");
@@ -113,32 +114,32 @@ async fn nor_does_an_encrypting_mechanism_let_in_whom_nobody_judged() {
     ]
     .concat();
     let (error, peer) = not_judged(&Fake::server(), &octets).await;
-    assert!(matches!(error.cause(), HandshakeCause::NoJudge), "{error:?}");
+    assert!(matches!(error.cause(), HandshakeCause::NoAuthenticator), "{error:?}");
     assert!(peer.taken().ends_with(&wire::command("WELCOME", b"")));
     assert!(peer.incoming().is_closed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn over_two_streams_there_is_a_judge_as_well() {
-    for (verdict, accepted) in [(Verdict::Accept, true), (Verdict::deny(), false)] {
+    for (verdict, accepted) in [(Verdict::accept(), true), (Verdict::deny(), false)] {
         let (ours, peer) = ends();
         peer.put(&[&wire::GREETING[..], &wire::ready("DEALER")].concat());
         peer.outgoing().close();
         let (read, write) = ours.into_split();
-        let (mut asked, mechanism) = (0, Null::with_authorization());
-        let judge = |_: Claim| {
-            asked += 1;
-            std::future::ready(verdict)
-        };
-        let result = Connection::from_parts_with(read, write, &config(), &mechanism, judge).await;
+        let (asked, mechanism) = (AtomicUsize::new(0), Null::with_authorization());
+        let judge = decide(|_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            verdict.clone()
+        });
+        let result = Connection::from_parts_with(read, write, &config(), &mechanism, &judge).await;
         assert_eq!(result.is_ok(), accepted, "{result:?}");
-        assert_eq!(asked, 1);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
     }
     let (ours, peer) = ends();
     peer.put(&[&wire::GREETING[..], &wire::ready("DEALER")].concat());
     let (read, write) = ours.into_split();
     let error = Connection::from_parts(read, write, &config(), &Null::with_authorization()).await.unwrap_err();
-    assert!(matches!(error.cause(), HandshakeCause::NoJudge), "{error:?}");
+    assert!(matches!(error.cause(), HandshakeCause::NoAuthenticator), "{error:?}");
 }
 
 async fn failure_after(octets: &[u8]) -> HandshakeError {

@@ -18,7 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 use zmtp_connection::codec::{Credentials, ErrorReason, MechanismError, Refusal, SocketType, Verdict};
 use zmtp_connection::{
-    Connection, ConnectionConfig, Event, HandshakeCause, HandshakeError, Message, Null, PushError, SendError, Stage,
+    AllowAny, AuthRequest, Connection, ConnectionConfig, Event, HandshakeCause, HandshakeError, Message, Null,
+    PushError, SendError, Stage,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -215,25 +216,26 @@ async fn two_of_ours_talk_over_tcp_and_part_in_peace() {
 }
 
 /// A handshake of two of ours under NULL that asks the one side, and how it ended on both.
-async fn judged<F: Future<Output = Verdict>>(
-    verdict: F,
+async fn judged<F: Future<Output = Verdict> + Send>(
+    verdict: impl Fn() -> F + Sync,
 ) -> (Result<Connection<End, Null>, HandshakeError>, Result<Connection<End, Null>, HandshakeError>) {
     let (ours, theirs) = ends();
     let (config, push) = (hasty(), ConnectionConfig::new(SocketType::Push));
     let asking = Null::with_authorization();
-    let handshake = Connection::handshake_with(ours, &config, &asking, |claim| {
-        assert_eq!(claim.credentials, Credentials::Anonymous);
-        verdict
-    });
+    let judge = |request: AuthRequest| {
+        assert_eq!(*request.credentials(), Credentials::Anonymous);
+        verdict()
+    };
+    let handshake = Connection::handshake_with(ours, &config, &asking, &judge);
     tokio::join!(handshake, Connection::handshake(theirs, &push, &NULL))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_judge_may_take_its_time_within_the_deadline() {
     let start = Instant::now();
-    let (ours, theirs) = judged(async {
+    let (ours, theirs) = judged(async || {
         sleep(9 * SECOND).await;
-        Verdict::Accept
+        Verdict::accept()
     })
     .await;
     assert!(ours.is_ok() && theirs.is_ok());
@@ -242,7 +244,7 @@ async fn a_judge_may_take_its_time_within_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_judge_that_takes_too_long_counts_against_the_deadline() {
-    let (ours, theirs) = judged(std::future::pending()).await;
+    let (ours, theirs) = judged(std::future::pending).await;
     let error = ours.unwrap_err();
     assert!(is_timeout(&error), "{error:?}");
     assert_eq!(error.stage(), Stage::Authorization);
@@ -253,8 +255,7 @@ async fn a_judge_that_takes_too_long_counts_against_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_refused_by_the_judge_is_told_the_reason() {
-    let verdict = Verdict::Refuse(Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE));
-    let (ours, theirs) = judged(std::future::ready(verdict)).await;
+    let (ours, theirs) = judged(async || Verdict::deny()).await;
     let error = ours.unwrap_err();
     assert!(matches!(error.cause(), HandshakeCause::Mechanism(MechanismError::Refused(Refusal::Error(_)))));
     let error = theirs.unwrap_err();
@@ -264,7 +265,7 @@ async fn a_peer_refused_by_the_judge_is_told_the_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_refused_in_silence_sees_a_plain_close() {
-    let (ours, theirs) = judged(std::future::ready(Verdict::Refuse(Refusal::Silent))).await;
+    let (ours, theirs) = judged(async || Verdict::Refuse(Refusal::Silent)).await;
     assert!(ours.unwrap_err().may_reconnect());
     let error = theirs.unwrap_err();
     assert!(matches!(error.cause(), HandshakeCause::Closed | HandshakeCause::Io(_)), "{error:?}");
@@ -314,8 +315,7 @@ async fn two_of_ours_shake_hands_over_a_stream_of_one_octet() {
 
     let (a, b) = tokio::io::duplex(1);
     let (client, server) = (Fake::client([1; 32]), Fake::server());
-    let accept = |_| std::future::ready(Verdict::Accept);
-    let judged = Connection::handshake_with(b, &pull, &server, accept);
+    let judged = Connection::handshake_with(b, &pull, &server, &AllowAny);
     let both = async { tokio::join!(Connection::handshake(a, &push, &client), judged) };
     let (a, b) = timeout(PATIENCE, both).await.unwrap();
     assert!(a.is_ok() && b.is_ok());

@@ -186,7 +186,7 @@ fn only_a_security_server_announces_itself_and_nobody_needs_the_peer_to() {
 fn two_security_clients_refuse_each_other() {
     // G24
     let (config, client) = (dealer(), Fake::client([1; 32]));
-    let ended = support::shake((&config, &client), (&config, &client), &Verdict::Accept, usize::MAX);
+    let ended = support::shake((&config, &client), (&config, &client), &Verdict::accept(), usize::MAX);
     for side in [ended.a, ended.b] {
         let error = side.unwrap().unwrap_err();
         assert_eq!(error.stage(), Stage::Mechanism);
@@ -198,7 +198,7 @@ fn two_security_clients_refuse_each_other() {
     }
     // Two servers wait for each other until the driver's timer ends it.
     let server = Fake::server();
-    let ended = support::shake((&config, &server), (&config, &server), &Verdict::Accept, usize::MAX);
+    let ended = support::shake((&config, &server), (&config, &server), &Verdict::accept(), usize::MAX);
     assert!(ended.a.is_none() && ended.b.is_none());
 }
 
@@ -232,7 +232,7 @@ fn an_accepted_peer_gets_our_ready_and_what_it_sent_meanwhile_is_not_lost() {
     let Outcome::Authorize(mut authorize) = feed(&config, &null, &octets, usize::MAX) else { panic!() };
     authorize.transmitted(64);
     assert_eq!(authorize.transmit(), [0u8; 0]);
-    let Outcome::Ready(mut ready) = authorize.decide(Verdict::Accept, NOW) else { panic!() };
+    let Outcome::Ready(mut ready) = authorize.decide(Verdict::accept(), NOW) else { panic!() };
     assert_eq!(
         support::drain(&mut ready.encoder),
         wire::ready_and("DEALER", &wire::property("Identity", b"")),

@@ -47,7 +47,7 @@ fn every_pair_of_socket_types_meets_or_refuses_as_the_rfc_says() {
             let type_of = |name: &str| SocketType::from_wire(name.as_bytes()).unwrap();
             let configs = [a, b].map(|name| ConnectionConfig::new(type_of(name)));
             let null = NULL;
-            let ended = shake((&configs[0], &null), (&configs[1], &null), &Verdict::Accept, usize::MAX);
+            let ended = shake((&configs[0], &null), (&configs[1], &null), &Verdict::accept(), usize::MAX);
             if compatible.contains(&b) {
                 met += 1;
                 assert_eq!(ended.a.unwrap().unwrap().peer.socket_type().as_str(), b);
@@ -72,7 +72,7 @@ fn every_chunk<A: Mechanism, B: Mechanism>(a: &A, b: &B) {
     let configs = [SocketType::Dealer, SocketType::Router]
         .map(|kind| ConnectionConfig::builder(kind).identity("me").property("X-Zone", "north").build().unwrap());
     for chunk in 1..=70 {
-        let ended = shake((&configs[0], a), (&configs[1], b), &Verdict::Accept, chunk);
+        let ended = shake((&configs[0], a), (&configs[1], b), &Verdict::accept(), chunk);
         let (Some(Ok(a)), Some(Ok(b))) = (ended.a, ended.b) else { panic!("chunk {chunk}") };
         for peer in [&a.peer, &b.peer] {
             assert_eq!(peer.properties().get("X-Zone").unwrap(), "north");
@@ -141,7 +141,7 @@ fn a_refused_peer_receives_the_error_and_a_silent_refusal_says_nothing() {
 #[test]
 fn a_claim_of_an_unsuitable_socket_type_is_refused_before_anybody_is_asked() {
     let (client, server) = (ConnectionConfig::new(SocketType::Push), ConnectionConfig::new(SocketType::Pub));
-    let ended = shake((&client, &Fake::client(KEY)), (&server, &Fake::server()), &Verdict::Accept, usize::MAX);
+    let ended = shake((&client, &Fake::client(KEY)), (&server, &Fake::server()), &Verdict::accept(), usize::MAX);
     assert!(ended.claims.is_empty());
     let ours = ended.b.unwrap().unwrap_err();
     assert_eq!(ours.stage(), Stage::Properties);

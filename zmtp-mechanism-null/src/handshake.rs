@@ -59,7 +59,7 @@ impl Handshake for NullHandshake {
             return Err(MechanismError::Misuse("NULL asked for no verdict"));
         };
         match verdict {
-            Verdict::Accept => Ok(Progress::NeedCommand(Self::ready(&properties, out))),
+            Verdict::Accept(_) => Ok(Progress::NeedCommand(Self::ready(&properties, out))),
             Verdict::Refuse(refusal) => {
                 if let Refusal::Error(reason) = &refusal {
                     out.push_command(&Command::Error(reason.clone()));

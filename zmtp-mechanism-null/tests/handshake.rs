@@ -134,7 +134,7 @@ fn nothing_is_sent_before_the_verdict_and_ready_after_it() {
     let mut out = Commands::new();
     let handshake = asking(&mut out);
     assert!(out.is_empty());
-    let Progress::NeedCommand(handshake) = handshake.authorize(Verdict::Accept, &mut out).unwrap() else { panic!() };
+    let Progress::NeedCommand(handshake) = handshake.authorize(Verdict::accept(), &mut out).unwrap() else { panic!() };
     assert_eq!(out.as_slice(), READY);
     assert!(matches!(handle(handshake, &READY[2..]), Ok(Progress::Complete(_))));
 }
@@ -159,7 +159,7 @@ fn calls_out_of_turn_are_misuse_and_say_nothing_to_the_peer() {
     let mut out = Commands::new();
     let early = handle(asking(&mut out), &READY[2..]);
     assert!(matches!(early, Err(MechanismError::Misuse(_))), "{early:?}");
-    let unasked = awaiting().authorize(Verdict::Accept, &mut out);
+    let unasked = awaiting().authorize(Verdict::accept(), &mut out);
     assert!(matches!(unasked, Err(MechanismError::Misuse(_))), "{unasked:?}");
     let unasked = awaiting().authorize(Verdict::deny(), &mut out);
     assert!(matches!(unasked, Err(MechanismError::Misuse(_))), "{unasked:?}");

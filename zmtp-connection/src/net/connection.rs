@@ -1,7 +1,7 @@
 //! One peer, one stream.
 
 use core::time::Duration;
-use std::future::{Future, poll_fn};
+use std::future::{Ready, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut, buf::Limit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::time::Instant;
-use zmtp_codec::{AnyMechanism, Claim, Command, Group, Handshake, Mechanism, Ping, Pong, Sealer, Verdict};
+use zmtp_codec::{AnyMechanism, Command, Group, Handshake, Mechanism, Ping, Pong, Sealer, Verdict};
 
 use super::api::{Push, receiving, sending};
 use super::clock;
@@ -19,6 +19,7 @@ use super::reader::{Announced, Link, Progress, Reader, poll_read_buf};
 use super::split::{Receiver, Sender, halves};
 use super::streams::{IntoSplit, Joined};
 use super::writer::Writer;
+use crate::auth::{AuthRequest, Authenticator};
 use crate::config::ConnectionConfig;
 use crate::error::{FeedAllError, HandshakeError, PushError, RecvError, SendError};
 use crate::event::{Event, EventRef, Frame};
@@ -66,8 +67,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// Shakes hands with the peer at the other end of `io`. Who connected and who accepted makes no difference. On a TCP
     /// stream, set `TCP_NODELAY` first: batching is done here, by what you flush.
     ///
-    /// A mechanism that asks for a verdict on the peer gets none here, and the peer is closed on in silence: use
-    /// [`handshake_with`](Self::handshake_with) then.
+    /// Where the mechanism asks whether to let the peer in, nobody answers here, and the peer is closed on in silence:
+    /// use [`handshake_with`](Self::handshake_with) then, with [`AllowAny`](crate::AllowAny) if everybody may come in.
     ///
     /// # Errors
     /// [`HandshakeError`] says at which stage, why, and whether connecting again makes sense. A peer that was refused
@@ -79,13 +80,45 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// # Cancel safety
     /// Dropping the future drops the stream; a handshake cannot be continued.
     pub async fn handshake(io: T, config: &ConnectionConfig, mechanism: &M) -> Result<Self, HandshakeError> {
-        Self::establish(io, config, mechanism, None::<fn(Claim) -> std::future::Ready<Verdict>>).await
+        Self::establish(io, config, mechanism, None::<&fn(AuthRequest) -> Ready<Verdict>>).await
     }
 
-    /// As [`handshake`](Self::handshake), with `judge` to decide on the peer where the mechanism asks for it.
+    /// As [`handshake`](Self::handshake), with an [`Authenticator`] to decide on the peer where the mechanism asks for
+    /// it. What it attaches to the peer is found on [`peer`](Self::peer).
     ///
-    /// The judge may take its time (a database, another service); it counts against the handshake timeout, and
-    /// nobody else waits for it.
+    /// It may take its time (a database, another service), which counts against the handshake timeout; nobody else
+    /// waits for it. Meanwhile nothing is read, so a peer that has gone is noticed afterwards. If it panics, so does this
+    /// future, and the stream is dropped: the peer is not let in, and nobody else is concerned.
+    ///
+    #[cfg_attr(feature = "null", doc = "```")]
+    #[cfg_attr(not(feature = "null"), doc = "```ignore")]
+    /// use zmtp_connection::codec::{SocketType, Verdict};
+    /// use zmtp_connection::{AuthRequest, Authenticator, Connection, ConnectionConfig, Null};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let to = listener.local_addr()?;
+    /// # let client = tokio::spawn(async move {
+    /// #     let stream = tokio::net::TcpStream::connect(to).await.unwrap();
+    /// #     Connection::handshake(stream, &ConnectionConfig::new(SocketType::Push), &Null::new()).await.unwrap()
+    /// # });
+    /// let config = ConnectionConfig::builder(SocketType::Pull).domain("jobs").build()?;
+    /// let mechanism = Null::with_authorization();
+    /// let judge = |request: AuthRequest| async move {
+    ///     match request.address().and_then(|address| address.ip()) {
+    ///         Some(ip) if ip.is_loopback() => Verdict::accept_as("local"),
+    ///         _ => Verdict::deny(),
+    ///     }
+    /// };
+    ///
+    /// let (stream, address) = listener.accept().await?;
+    /// let connection = Connection::handshake_with(stream, &config, &mechanism, &judge.at(address)).await?;
+    /// assert_eq!(connection.peer().user_id_str(), Some("local"));
+    /// # client.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`handshake`](Self::handshake).
@@ -95,30 +128,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     ///
     /// # Cancel safety
     /// As [`handshake`](Self::handshake).
-    pub async fn handshake_with<J, F>(
+    pub async fn handshake_with<A: Authenticator + ?Sized>(
         io: T,
         config: &ConnectionConfig,
         mechanism: &M,
-        judge: J,
-    ) -> Result<Self, HandshakeError>
-    where
-        J: FnOnce(Claim) -> F,
-        F: Future<Output = Verdict>,
-    {
-        Self::establish(io, config, mechanism, Some(judge)).await
+        authenticator: &A,
+    ) -> Result<Self, HandshakeError> {
+        Self::establish(io, config, mechanism, Some(authenticator)).await
     }
 
-    async fn establish<J, F>(
+    async fn establish<A: Authenticator + ?Sized>(
         io: T,
         config: &ConnectionConfig,
         mechanism: &M,
-        judge: Option<J>,
-    ) -> Result<Self, HandshakeError>
-    where
-        J: FnOnce(Claim) -> F,
-        F: Future<Output = Verdict>,
-    {
-        let (io, established) = handshake::run(io, config, mechanism, judge).await?;
+        authenticator: Option<&A>,
+    ) -> Result<Self, HandshakeError> {
+        let (io, established) = handshake::run(io, config, mechanism, authenticator).await?;
         let Established { encoder, decoder, peer, heartbeat, .. } = established;
         Ok(Self { io, reader: Reader::new(decoder, heartbeat), writer: Writer::new(encoder), peer: Arc::new(peer) })
     }
@@ -242,26 +267,22 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, M: Mechanism> Connection<Joine
         Self::handshake(Joined::new(read, write), config, mechanism).await
     }
 
-    /// As [`from_parts`](Self::from_parts), with `judge` to decide on the peer: [`handshake_with`](Self::handshake_with)
-    /// over a [`Joined`].
+    /// As [`from_parts`](Self::from_parts), with an [`Authenticator`] to decide on the peer:
+    /// [`handshake_with`](Self::handshake_with) over a [`Joined`].
     ///
     /// # Errors
     /// As [`handshake`](Self::handshake).
     ///
     /// # Cancel safety
     /// As [`handshake`](Self::handshake).
-    pub async fn from_parts_with<J, F>(
+    pub async fn from_parts_with<A: Authenticator + ?Sized>(
         read: R,
         write: W,
         config: &ConnectionConfig,
         mechanism: &M,
-        judge: J,
-    ) -> Result<Self, HandshakeError>
-    where
-        J: FnOnce(Claim) -> F,
-        F: Future<Output = Verdict>,
-    {
-        Self::handshake_with(Joined::new(read, write), config, mechanism, judge).await
+        authenticator: &A,
+    ) -> Result<Self, HandshakeError> {
+        Self::handshake_with(Joined::new(read, write), config, mechanism, authenticator).await
     }
 }
 

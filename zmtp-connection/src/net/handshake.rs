@@ -1,18 +1,19 @@
 //! The handshake on a stream: reading and writing at once, under one deadline.
 
 use core::time::Duration;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use zmtp_codec::{Claim, Handshake, Mechanism, Sealer, Verdict};
+use zmtp_codec::{Handshake, Mechanism, Sealer};
 
 use super::clock;
 use super::linger::say_last_words;
 use super::reader::poll_read_buf;
+use crate::auth::Authenticator;
 use crate::config::ConnectionConfig;
 use crate::error::{HandshakeCause, HandshakeError, Stage};
 use crate::proto::{Authorize, Encoder, Establish, Established, Outcome};
@@ -21,31 +22,35 @@ type Ready<M> =
     Established<<<M as Mechanism>::Handshake as Handshake>::Sealer, <<M as Mechanism>::Handshake as Handshake>::Opener>;
 
 /// Runs the handshake within the configured time. A peer that fails is told so, gently, and the stream is closed.
-pub(super) async fn run<T, M, J, F>(
+pub(super) async fn run<T, M, A>(
     io: T,
     config: &ConnectionConfig,
     mechanism: &M,
-    judge: Option<J>,
+    authenticator: Option<&A>,
 ) -> Result<(T, Ready<M>), HandshakeError>
 where
     T: AsyncRead + AsyncWrite + Unpin,
     M: Mechanism,
-    J: FnOnce(Claim) -> F,
-    F: Future<Output = Verdict>,
+    A: Authenticator + ?Sized,
 {
     // A runtime without a timer panics here, on every connection, rather than later when a peer announces a TTL.
     drop(tokio::time::sleep(Duration::ZERO));
     let mut stage = Stage::Greeting;
     let mut driver = Driver { io, unflushed: false, broken: None };
     let finished = match config.handshake_timeout() {
-        None => driver.drive(config, mechanism, judge, &mut stage).await,
-        Some(after) => match timeout(after, driver.drive(config, mechanism, judge, &mut stage)).await {
+        None => driver.drive(config, mechanism, authenticator, &mut stage).await,
+        Some(after) => match timeout(after, driver.drive(config, mechanism, authenticator, &mut stage)).await {
             Ok(finished) => finished,
             Err(_) => return Err(timed_out(stage, after)),
         },
     };
     match finished {
-        Ok(established) => Ok((driver.io, established)),
+        Ok(mut established) => {
+            if let Some(address) = authenticator.and_then(A::address) {
+                established.peer.set_address(address.clone());
+            }
+            Ok((driver.io, established))
+        }
         Err((error, last_words)) => {
             if !last_words.is_empty() {
                 say_last_words(driver.io, &last_words).await;
@@ -70,17 +75,16 @@ struct Driver<T> {
 type Failed = (HandshakeError, Vec<u8>);
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    async fn drive<M, J, F>(
+    async fn drive<M, A>(
         &mut self,
         config: &ConnectionConfig,
         mechanism: &M,
-        mut judge: Option<J>,
+        authenticator: Option<&A>,
         stage: &mut Stage,
     ) -> Result<Ready<M>, Failed>
     where
         M: Mechanism,
-        J: FnOnce(Claim) -> F,
-        F: Future<Output = Verdict>,
+        A: Authenticator + ?Sized,
     {
         let mut outcome = Establish::new(config, mechanism).advance(clock::now());
         loop {
@@ -96,10 +100,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     // The peer is not kept waiting for what is already said.
                     let written = poll_fn(|cx| self.poll_write_all(&mut authorize, cx)).await;
                     written.map_err(|error| (HandshakeError::new(*stage, HandshakeCause::Io(error)), Vec::new()))?;
-                    let Some(judge) = judge.take() else {
-                        return Err((HandshakeError::new(*stage, HandshakeCause::NoJudge), Vec::new()));
+                    let Some(authenticator) = authenticator else {
+                        return Err((HandshakeError::new(*stage, HandshakeCause::NoAuthenticator), Vec::new()));
                     };
-                    let verdict = judge(authorize.claim().clone()).await;
+                    let mut request = authorize.request();
+                    if let Some(address) = authenticator.address() {
+                        request = request.with_address(address.clone());
+                    }
+                    let verdict = authenticator.authenticate(request).await;
                     authorize.decide(verdict, clock::now())
                 }
                 Outcome::Ready(mut established) => {

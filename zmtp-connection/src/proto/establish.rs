@@ -14,7 +14,7 @@ use core::time::Duration;
 use bytes::buf::{BufMut, Limit};
 use bytes::{Buf, BytesMut};
 use zmtp_codec::{
-    Claim, Command, Commands, ErrorReason, FrameHeader, GREETING_LEN, Greeting, GreetingError, Handshake,
+    Admission, Claim, Command, Commands, ErrorReason, FrameHeader, GREETING_LEN, Greeting, GreetingError, Handshake,
     HandshakeContext, Mechanism, Progress, Properties, Refusal, Sealer, Session, SocketTypeError, Verdict, Version,
     WireCommand,
 };
@@ -24,6 +24,7 @@ use super::encoder::Encoder;
 use super::heartbeat::Heartbeat;
 use super::pattern::Pattern;
 use super::queue::Queue;
+use crate::auth::AuthRequest;
 use crate::config::ConnectionConfig;
 use crate::error::{HandshakeCause, HandshakeError, Stage};
 use crate::peer::{Peer, PeerInfo};
@@ -58,6 +59,8 @@ struct Wire<'a, M> {
     /// Commands that the peer may still send.
     commands_left: u32,
     version: Version,
+    /// What the application attaches to the peer.
+    admission: Admission,
 }
 
 enum State<H> {
@@ -128,6 +131,7 @@ impl<'a, M: Mechanism> Establish<'a, M> {
             missing: GREETING_LEN,
             commands_left: COMMANDS,
             version: Version::V3_1,
+            admission: Admission::new(),
         };
         Self { wire, state: State::Greeting }
     }
@@ -198,9 +202,29 @@ impl<'a, M: Mechanism> Authorize<'a, M> {
         self.wire.output.advance(count);
     }
 
-    /// Continues with the application's verdict.
+    /// All there is to judge the peer by, in the form that an [`Authenticator`](crate::Authenticator) takes. Where the
+    /// peer comes from only you know: [`AuthRequest::with_address`] adds it here, and
+    /// [`Peer::set_address`] to the [`peer`](Established::peer) that is ready.
+    ///
+    /// Copies the list of properties, and shares their values.
+    #[must_use]
+    pub fn request(&self) -> AuthRequest {
+        AuthRequest::new(self.wire.mechanism.name(), self.claim.clone())
+            .with_domain(self.wire.config.shared_domain().clone())
+    }
+
+    /// Continues with the application's verdict. What it attaches to a peer that it lets in is found on the
+    /// [`peer`](Established::peer); of a mechanism that asks several times, the last answer counts. The mechanism learns
+    /// only that the peer is let in.
     pub fn decide(self, verdict: Verdict, now: Duration) -> Outcome<'a, M> {
         let Self { mut wire, handshake, .. } = self;
+        let verdict = match verdict {
+            Verdict::Accept(admission) => {
+                wire.admission = admission;
+                Verdict::accept()
+            }
+            refused @ Verdict::Refuse(_) => refused,
+        };
         match handshake.authorize(verdict, &mut wire.commands) {
             Ok(progress) => wire.progress(progress, now),
             Err(error) => wire.fail(HandshakeError::new(Stage::Authorization, error)),
@@ -326,6 +350,8 @@ impl<'a, M: Mechanism> Wire<'a, M> {
             version: self.version,
             mechanism: self.mechanism.name(),
             encrypted,
+            admission: self.admission,
+            address: None,
         };
         let heartbeat = Heartbeat::new(config.heartbeat().cloned(), self.version, socket_type, now);
         let pattern = Pattern::of(ours);

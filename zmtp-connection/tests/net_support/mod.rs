@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use zmtp_connection::codec::{Mechanism, SocketType, Verdict};
-use zmtp_connection::{Connection, ConnectionConfig, Null};
+use zmtp_connection::codec::{Mechanism, SocketType};
+use zmtp_connection::{AllowAny, Connection, ConnectionConfig, Null};
 
 pub(crate) use pipe::{End, Pipe, ends};
 
@@ -70,10 +70,9 @@ pub(crate) async fn pair<A: Mechanism, B: Mechanism>(
 ) -> Pair<A, B> {
     let (ours, theirs) = ends();
     let (a_to_b, b_to_a) = (theirs.incoming().clone(), ours.incoming().clone());
-    let accept = |_| std::future::ready(Verdict::Accept);
     let (a, b) = tokio::join!(
-        Connection::handshake_with(ours, a.0, a.1, accept),
-        Connection::handshake_with(theirs, b.0, b.1, accept),
+        Connection::handshake_with(ours, a.0, a.1, &AllowAny),
+        Connection::handshake_with(theirs, b.0, b.1, &AllowAny),
     );
     Pair { a: a.unwrap(), b: b.unwrap(), a_to_b, b_to_a }
 }

@@ -168,7 +168,7 @@ impl Handshake for FakeHandshake {
         };
         self.stage = Stage::Hello;
         match verdict {
-            Verdict::Accept => {
+            Verdict::Accept(_) => {
                 out.push_command(&Command::Ready(self.ours.clone()));
                 Ok(Progress::Complete(self.complete(theirs).with_public_key(key)))
             }

@@ -153,7 +153,7 @@ fn end<M: Mechanism>(side: Side<'_, M>) -> Option<Result<Ready<M>, HandshakeErro
 impl<A: Mechanism, B: Mechanism> Pair<A, B> {
     /// Two connections after a handshake that has to succeed.
     pub(crate) fn new(a: (&ConnectionConfig, &A), b: (&ConnectionConfig, &B)) -> Self {
-        let ended = shake(a, b, &Verdict::Accept, usize::MAX);
+        let ended = shake(a, b, &Verdict::accept(), usize::MAX);
         match (ended.a, ended.b) {
             (Some(Ok(a)), Some(Ok(b))) => Self { a, b, claims: ended.claims },
             (a, b) => panic!("the handshake failed: {:?}, {:?}", a.map(Result::err), b.map(Result::err)),
