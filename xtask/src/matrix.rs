@@ -12,13 +12,14 @@ const MATRIX: &[Package] = &[
     Package {
         name: "zmtp-codec",
         kind: Kind::Product { no_std: true },
-        feature_sets: &[Default, With(&["tokio-util"])],
+        feature_sets: &[Default, With(&["tokio-util"]), All],
     },
     Package { name: "zmtp-mechanism-null", kind: Kind::Product { no_std: true }, feature_sets: &[Default] },
+    Package { name: "zmtp-mechanism-curve", kind: Kind::Product { no_std: false }, feature_sets: &[Default] },
     Package {
         name: "zmtp-connection",
         kind: Kind::Product { no_std: false },
-        feature_sets: &[Only(&[]), Only(&["null"]), Only(&["net"]), Default, All],
+        feature_sets: &[Only(&[]), Only(&["null"]), Only(&["curve"]), Only(&["net"]), Default, All],
     },
     // The feature `libzmq` builds a C++ library, so it has a step of its own: `interop`.
     Package { name: "zmtp-bench", kind: Kind::Tooling, feature_sets: &[Default] },

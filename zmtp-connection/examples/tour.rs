@@ -1,40 +1,41 @@
 //! Two peers in one process shake hands over loopback TCP and talk, with an account of what happens.
 //!
 //! ```text
-//! cargo run -p zmtp-connection --example tour
+//! cargo run -p zmtp-connection --example tour --features curve
 //! ```
+//!
+//! Without `--features curve` it leaves CURVE out.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use zmtp_connection::codec::{AnyMechanism, SocketType};
-use zmtp_connection::{AsMessage, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null};
+use zmtp_connection::{AllowList, AsMessage, Authenticator, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     println!("A tour of zmtp: a DEALER and a ROUTER, each mechanism in turn.\n");
-    // Every mechanism that is built in; each has a side for the server and one for the client.
-    let mechanisms = [("NULL", AnyMechanism::new(Null::new()), AnyMechanism::new(Null::new()))];
-    for (name, server, client) in mechanisms {
-        println!("{name}");
-        talk(server, client).await?;
-    }
+    let null = || AnyMechanism::new(Null::new());
+    println!("NULL");
+    talk(null(), null(), AllowList::default()).await?;
+    #[cfg(feature = "curve")]
+    curve::show().await?;
     incompatible().await?;
     println!("\nThat was all of it: greeting, handshake, messages, heartbeats, goodbye.");
     Ok(())
 }
 
-/// A connection from its first octet to its last.
-async fn talk(server: AnyMechanism, client: AnyMechanism) -> Result<(), Box<dyn Error>> {
+/// A connection from its first octet to its last. Where the mechanism knows its clients, the server lets in `guests`.
+async fn talk(server: AnyMechanism, client: AnyMechanism, guests: AllowList) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     say("listening", format!("ROUTER on {address}"));
 
     let router = tokio::spawn(async move {
-        let (stream, _) = listener.accept().await?;
+        let (stream, address) = listener.accept().await?;
         let config = ConnectionConfig::new(SocketType::Router);
-        let mut router = Connection::handshake(stream, &config, &server).await?;
+        let mut router = Connection::handshake_with(stream, &config, &server, &guests.at(address)).await?;
         say("router", describe(&router));
         // Every message goes back as it came; here it is lent, so nothing is copied until it is queued again.
         while let Some(event) = router.recv_ref().await? {
@@ -93,7 +94,7 @@ async fn incompatible() -> Result<(), Box<dyn Error>> {
         tokio::join!(Connection::handshake(ours, &publisher, &null), Connection::handshake(theirs, &pull, &null));
     for (who, result) in [("publisher", publisher.err()), ("pull", pull.err())] {
         let Some(error) = result else { continue };
-        say(who, format!("{error}; connecting again makes sense: {}", error.may_reconnect()));
+        say(who, format!("{error} (connecting again makes sense: {})", error.may_reconnect()));
     }
     Ok(())
 }
@@ -116,8 +117,9 @@ fn describe(connection: &Connection<TcpStream>) -> String {
     let peer = connection.peer();
     let extra: Vec<String> =
         peer.properties().iter().map(|(name, value)| format!("{name}={}", value.escape_ascii())).collect();
+    let user = peer.user_id_str().map(|user| format!(", user {user}")).unwrap_or_default();
     format!(
-        "ready: peer is a {} of ZMTP {}, mechanism {}, {}; {}",
+        "ready: peer is a {} of ZMTP {}, mechanism {}, {}{user}; {}",
         peer.socket_type(),
         peer.version(),
         peer.mechanism(),
@@ -128,4 +130,48 @@ fn describe(connection: &Connection<TcpStream>) -> String {
 
 fn say(who: &str, what: impl std::fmt::Display) {
     println!("  {who:<10} {what}");
+}
+
+/// Keys on both sides, and what it looks like when they do not fit.
+#[cfg(feature = "curve")]
+mod curve {
+    use std::error::Error;
+
+    use zmtp_connection::codec::{AnyMechanism, SocketType};
+    use zmtp_connection::{AllowList, Connection, ConnectionConfig, CurveClient, CurveServer, KeyPair};
+
+    use super::{say, talk};
+
+    pub(crate) async fn show() -> Result<(), Box<dyn Error>> {
+        println!("\nCURVE");
+        let (server_keys, client_keys) = (KeyPair::generate()?, KeyPair::generate()?);
+        let (server_key, client_key) = (*server_keys.public_key(), *client_keys.public_key());
+        say("keys", format!("server {server_key}"));
+        say("keys", format!("client {client_key}"));
+        let server = CurveServer::new(server_keys);
+        let client = CurveClient::new(server_key, client_keys);
+        let guests = AllowList::default();
+        guests.insert_as(client_key, "tourist");
+        talk(AnyMechanism::new(server.clone()), AnyMechanism::new(client.clone()), guests.clone()).await?;
+
+        println!("\nA CURVE client that is not on the list");
+        refused(&server, &CurveClient::anonymous(server_key)?, &guests).await?;
+        println!("\nA CURVE client that expects another server");
+        let other = *KeyPair::generate()?.public_key();
+        refused(&server, &CurveClient::anonymous(other)?, &guests).await
+    }
+
+    async fn refused(server: &CurveServer, client: &CurveClient, guests: &AllowList) -> Result<(), Box<dyn Error>> {
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let (rep, req) = (ConnectionConfig::new(SocketType::Rep), ConnectionConfig::new(SocketType::Req));
+        let (server, client) = tokio::join!(
+            Connection::handshake_with(ours, &rep, server, guests),
+            Connection::handshake(theirs, &req, client)
+        );
+        for (who, result) in [("server", server.err()), ("client", client.err())] {
+            let error = result.ok_or("it was let in")?;
+            say(who, format!("{error} (connecting again makes sense: {})", error.may_reconnect()));
+        }
+        Ok(())
+    }
 }

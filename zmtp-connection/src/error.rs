@@ -62,7 +62,7 @@ impl HandshakeError {
                 Some("its security mechanism may be another one: libzmq closes like this before it has named its own")
             }
             (Stage::Mechanism, HandshakeCause::Closed) => {
-                Some("it may want us to come back later, or our keys do not fit: is the server key the right one?")
+                Some("it may want us to come back later; a CURVE server also does so when the client has another server key")
             }
             (_, HandshakeCause::Mechanism(MechanismError::Cryptographic { .. })) => {
                 Some("does the client have the right server key? If so, octets were changed on the way")

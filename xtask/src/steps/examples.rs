@@ -8,9 +8,9 @@ use anyhow::Result;
 ///
 /// An example must end by itself, without input and without a network beyond this machine.
 const EXAMPLES: &[Example] = &[
-    Example { package: "zmtp-connection", name: "tour", cargo: &[], args: &[] },
-    // What it does is shown by zmtp-connection/tests/zmtpcat.rs.
-    Example { package: "zmtp-connection", name: "zmtpcat", cargo: &[], args: &["--help"] },
+    Example { package: "zmtp-connection", name: "tour", cargo: &["--features", "curve"], args: &[] },
+    // What it does is shown by zmtp-connection/tests/zmtpcat.
+    Example { package: "zmtp-connection", name: "zmtpcat", cargo: &["--features", "curve"], args: &["--help"] },
 ];
 
 struct Example {

@@ -2,22 +2,27 @@
 
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser};
-use zmtp_connection::codec::{AnyMechanism, SocketType};
-use zmtp_connection::{ConnectionConfig, HeartbeatConfig, Limits, Null};
+use clap::{ArgGroup, Parser, Subcommand};
+use zmtp_connection::codec::SocketType;
+use zmtp_connection::{ConnectionConfig, HeartbeatConfig, Limits};
 
 use crate::endpoint::Endpoint;
+use crate::keygen::KeygenArgs;
 use crate::lines::Format;
 use crate::pattern::Pattern;
+use crate::security::{Security, SecurityArgs};
 
 /// Netcat for ZMTP, the wire protocol of ZeroMQ.
 ///
 /// One line of stdin is one message, one message received is one line of stdout. Exit code 0: done; 1: the handshake
 /// failed, the peer broke the protocol, or the connection was lost with work undone; 2: wrong usage.
 #[expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "zmtpcat", version, group = ArgGroup::new("endpoint").required(true).args(["bind", "connect"]))]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) action: Option<Action>,
     /// Serve peers at tcp://HOST:PORT (HOST may be *, PORT 0) or ipc://PATH.
     #[arg(long, value_name = "ENDPOINT")]
     bind: Option<String>,
@@ -29,17 +34,10 @@ pub(crate) struct Args {
     /// A ROUTER shows the peer's identity as the first part, and the first part of a line names the receiver; an
     /// anonymous peer is called anonymous-1 and so on. SERVER and PEER answer whom they heard last. A DISH joins the
     /// groups given by --subscribe; the first part of a RADIO's or DISH's message is the group.
-    #[arg(short = 't', long = "type", value_name = "TYPE")]
-    socket_type: String,
-    /// Security mechanism: null.
-    #[arg(long, value_name = "NAME", default_value = "null")]
-    mechanism: String,
-    /// Be the server of the security handshake (the default of a binder). NULL has no sides.
-    #[arg(long, conflicts_with = "as_client")]
-    as_server: bool,
-    /// Be the client of the security handshake (the default of a connector). NULL has no sides.
-    #[arg(long)]
-    as_client: bool,
+    #[arg(short = 't', long = "type", value_name = "TYPE", required = true)]
+    socket_type: Option<String>,
+    #[command(flatten)]
+    security: SecurityArgs,
     /// Identity to announce.
     #[arg(long, value_name = "TEXT")]
     identity: Option<String>,
@@ -81,13 +79,20 @@ pub(crate) struct Args {
     events: bool,
 }
 
+/// What else can be done than to talk.
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Make a key pair for curve: print it in Z85, or write it into files.
+    Keygen(KeygenArgs),
+}
+
 /// What the command line means, checked.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) side: Side,
     pub(crate) pattern: Pattern,
     pub(crate) config: ConnectionConfig,
-    pub(crate) mechanism: AnyMechanism,
+    pub(crate) security: Security,
     pub(crate) subscriptions: Vec<String>,
     pub(crate) echo: bool,
     pub(crate) format: Format,
@@ -116,23 +121,18 @@ impl Args {
             (None, Some(text)) => Side::Connect(Endpoint::parse(text, false)?),
             (None, None) => return Err("one of --bind and --connect is needed".to_owned()),
         };
-        let socket_type: SocketType = self.socket_type.parse().map_err(|error| format!("{error}"))?;
+        // Required, but where a subcommand takes the place of it all.
+        let socket_type = self.socket_type.as_deref().ok_or("--type is needed")?;
+        let socket_type: SocketType = socket_type.parse().map_err(|error| format!("{error}"))?;
         let pattern = Pattern::of(socket_type);
         if self.echo && !pattern.can_echo() {
             return Err(format!("--echo makes no sense for {socket_type}: it does not send to whom it receives from"));
         }
-        let mechanism = match self.mechanism.to_ascii_lowercase().as_str() {
-            "null" => AnyMechanism::new(Null::new()),
-            "plain" | "curve" | "blake3" | "blake3-chachapoly" => {
-                return Err(format!("the mechanism {} is not built in", self.mechanism));
-            }
-            _ => return Err(format!("{} is no mechanism; built in is: null", self.mechanism)),
-        };
         Ok(Settings {
             side,
             pattern,
             config: self.config(socket_type)?,
-            mechanism,
+            security: self.security.check(self.bind.is_some())?,
             echo: self.echo,
             format: Format::new(self.hex, &self.part_sep, pattern.is_single_part()),
             count: self.count,

@@ -33,9 +33,13 @@ impl Events {
     }
 
     pub(crate) fn ready(self, address: &str, peer: &Peer) {
-        let identity = peer.identity().escape_ascii();
+        let identity = shown(peer.identity());
         let (kind, version, mechanism) = (peer.socket_type(), peer.version(), peer.mechanism());
-        self.line(format_args!("ready {address} type={kind} zmtp={version} mechanism={mechanism} identity={identity}"));
+        let key = key(peer).map(|key| format!(" key={key}")).unwrap_or_default();
+        let user = peer.user_id().map(|user| format!(" user={}", shown(user))).unwrap_or_default();
+        self.line(format_args!(
+            "ready {address} type={kind} zmtp={version} mechanism={mechanism} identity={identity}{key}{user}"
+        ));
     }
 
     pub(crate) fn failed(self, address: &str, failed: &Failed) {
@@ -58,6 +62,23 @@ impl Events {
             say(line);
         }
     }
+}
+
+/// The key that the peer has proven to be its own.
+#[cfg(feature = "curve")]
+fn key(peer: &Peer) -> Option<zmtp_connection::PublicKey> {
+    zmtp_connection::PublicKey::from_bytes(peer.public_key()?).ok()
+}
+
+/// No mechanism with keys is built in.
+#[cfg(not(feature = "curve"))]
+fn key(_: &Peer) -> Option<&str> {
+    None
+}
+
+/// What a peer calls itself, as one word: with a space in it, it could add a `key=` to the line that it has not proven.
+fn shown(octets: &[u8]) -> String {
+    octets.escape_ascii().to_string().replace(' ', "\\x20")
 }
 
 /// Says something on stderr, in one write; nobody need listen.
@@ -85,7 +106,8 @@ impl Failed {
             Stage::Properties => "properties",
             _ => "handshake",
         };
-        Self { stage, cause: chain(error.cause()) }
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        Self { stage, cause: chain(error.cause()) + &hint }
     }
 
     pub(crate) fn receiving(error: &RecvError) -> Self {

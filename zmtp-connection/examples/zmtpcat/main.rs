@@ -5,17 +5,23 @@
 //! printf 'hello\n' | zmtpcat --connect tcp://127.0.0.1:5555 -t REQ      ask once, print the answer, end
 //! zmtpcat --bind tcp://127.0.0.1:5555 -t REP --echo                     an echo service
 //! zmtpcat --connect tcp://feed:5556 -t SUB --subscribe weather. -n 10   print ten publications, end
+//! zmtpcat keygen --out server                                           make keys, then serve whoever knows ours
+//! zmtpcat --bind 'tcp://*:5558' -t PULL --mechanism curve --secret-key-file server.key_secret
 //! ```
 //!
 //! It is a plain user of the library: one task per peer ([`peer`]), and one that decides who gets what ([`engine`]).
 
 mod args;
+#[cfg(feature = "curve")]
+mod curve;
 mod endpoint;
 mod engine;
 mod events;
+mod keygen;
 mod lines;
 mod pattern;
 mod peer;
+mod security;
 mod serve;
 mod table;
 
@@ -23,7 +29,7 @@ use std::process::exit;
 
 use clap::Parser;
 
-use crate::args::Args;
+use crate::args::{Action, Args};
 
 /// How the program ends; part of its interface.
 mod code {
@@ -36,7 +42,10 @@ mod code {
 }
 
 fn main() {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if let Some(Action::Keygen(args)) = args.action.take() {
+        exit(keygen::run(args));
+    }
     let settings = match args.check() {
         Ok(settings) => settings,
         Err(problem) => {

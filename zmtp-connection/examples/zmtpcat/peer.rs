@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
-use zmtp_connection::codec::{AnyMechanism, Command, Group, SocketType};
+use zmtp_connection::codec::{Command, Group, SocketType};
 use zmtp_connection::{Connection, ConnectionConfig, Event, IntoSplit, Message, Peer, PushError, Receiver, Sender};
 
 use crate::endpoint::Stream;
 use crate::events::{Events, Failed};
+use crate::security::Security;
 
 /// Messages that may wait for one peer.
 const OUTBOX: usize = 16;
@@ -22,7 +23,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What every peer's task needs to know.
 pub(crate) struct Common {
     pub(crate) config: ConnectionConfig,
-    pub(crate) mechanism: AnyMechanism,
+    pub(crate) security: Security,
     pub(crate) subscriptions: Vec<String>,
     pub(crate) echo: bool,
     pub(crate) events: Events,
@@ -84,7 +85,8 @@ where
     T: AsyncRead + AsyncWrite + IntoSplit + Unpin,
     T::Write: Send + 'static,
 {
-    let (end, unsent) = match Connection::handshake(stream, &common.config, &common.mechanism).await {
+    let Security { mechanism, judge } = &common.security;
+    let (end, unsent) = match Connection::handshake_with(stream, &common.config, mechanism, judge).await {
         Ok(connection) => exchange(id, connection, address, common).await,
         Err(error) => (End::Failed { failed: Failed::handshake(&error) }, Vec::new()),
     };

@@ -39,7 +39,7 @@ pub(crate) async fn run(mut settings: Settings) -> i32 {
     let room = Arc::new(Notify::new());
     let common = Arc::new(Common {
         config: settings.config.clone(),
-        mechanism: settings.mechanism.clone(),
+        security: settings.security.clone(),
         subscriptions: std::mem::take(&mut settings.subscriptions),
         echo: settings.echo,
         events,

@@ -37,6 +37,10 @@ fn wrong_usage_is_exit_code_2() {
         "--bind tcp://127.0.0.1:0 -t PULL --mechanism curve",
         "--bind tcp://127.0.0.1:0 -t PULL --mechanism PLAIN",
         "--bind tcp://127.0.0.1:0 -t PULL --mechanism nonsense",
+        "nonsense",
+        "keygen nonsense",
+        "keygen --out",
+        "--bind tcp://127.0.0.1:0 -t PULL keygen",
     ] {
         let ended = Cat::run(args).end();
         assert_eq!(ended.code, Some(2), "{args}: {:?}", ended.stderr);
@@ -44,6 +48,28 @@ fn wrong_usage_is_exit_code_2() {
     }
     let long = "x".repeat(256);
     assert_eq!(Cat::with(&["--bind", "tcp://127.0.0.1:0", "-t", "REQ", "--identity", &long]).end().code, Some(2));
+}
+
+/// Whoever gives keys believes to be secured, so they are never ignored.
+#[test]
+fn keys_without_a_mechanism_that_has_keys_are_refused() {
+    for option in ["--server-key", "--public-key", "--secret-key", "--secret-key-file", "--allow-key"] {
+        for mechanism in ["", "--mechanism null", "--mechanism NULL"] {
+            let ended = Cat::run(&format!("--bind tcp://127.0.0.1:0 -t PULL {mechanism} {option}=x")).end();
+            ended.expect(2, &[]);
+            ended.expect_said(&format!("zmtpcat: {option} needs --mechanism curve"));
+        }
+    }
+}
+
+#[cfg(not(feature = "curve"))]
+#[test]
+fn curve_is_not_built_in() {
+    for args in ["--bind tcp://127.0.0.1:0 -t PULL --mechanism Curve --secret-key=x", "keygen", "keygen --out x"] {
+        let ended = Cat::run(args).end();
+        ended.expect(2, &[]);
+        assert!(ended.stderr.iter().any(|line| line.to_lowercase().contains("mechanism curve is not built in")));
+    }
 }
 
 #[test]
@@ -75,6 +101,16 @@ fn events_tell_the_life_of_a_connection() {
     let ready = rep.event("ready tcp://127.0.0.1:");
     assert_eq!(ready, format!("{address} type=REQ zmtp=3.1 mechanism=NULL identity=me"));
     assert_eq!(rep.event("closed tcp://127.0.0.1:"), address);
+}
+
+/// Or it could add fields to the line that others have to prove.
+#[test]
+fn an_identity_is_one_word_of_an_event() {
+    let (rep, endpoint) = Cat::bind("-t REP --echo");
+    let req = Cat::with(&["--connect", &endpoint, "-t", "REQ", "--events", "--identity", "me key=x\n"]);
+    let ready = rep.event("ready ");
+    assert!(ready.ends_with(r" mechanism=NULL identity=me\x20key=x\n"), "{ready}");
+    req.end().expect(0, &[]);
 }
 
 #[test]

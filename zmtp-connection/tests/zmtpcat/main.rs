@@ -4,9 +4,17 @@
 
 mod cat;
 mod command_line;
+#[cfg(feature = "curve")]
+mod curve;
+#[cfg(feature = "curve")]
+mod curve_usage;
 mod endings;
 mod failures;
+#[cfg(feature = "curve")]
+mod keygen;
 mod lines;
 mod patterns;
 mod publishing;
 mod raw;
+#[cfg(feature = "curve")]
+mod relay;

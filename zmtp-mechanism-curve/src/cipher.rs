@@ -1,0 +1,201 @@
+//! The cipher of every CURVE box: XSalsa20-Poly1305, NaCl's `secretbox` and the inside of its `box`.
+//!
+//! A box is a Poly1305 tag of 16 octets and the ciphertext. The first 32 octets of the Salsa20 key stream are the
+//! one-time Poly1305 key; the others, from the middle of block 0 on, encrypt.
+//!
+//! # Why our own
+//! A CURVE frame has a nonce of a constant prefix and a counter, and most frames are small. The general crates see one
+//! box at a time: they derive the subkey of the prefix (a whole HSalsa20) for every frame, compute one block where a
+//! vector register would hold sixteen, and of Poly1305 the `poly1305` crate with its AVX2 detected at run time takes
+//! about a microsecond whatever the length. Here the subkey is derived once per direction, the key stream of the next
+//! frames comes out of the same pass ([`keystream`]), and Poly1305 is a scalar loop for short frames and four or
+//! eight blocks at a time for long ones ([`poly1305`]). Nanoseconds per sealed frame on Sapphire Rapids (2.3 GHz nominal):
+//!
+//! | payload       | here, AVX-512 | here, AVX2 | libsodium, AVX-512 | `salsabox` | `crypto_box` |
+//! |--------------:|--------------:|-----------:|-------------------:|-----------:|-------------:|
+//!
+//! The cost is that this is cryptography of our own to keep right. It is kept small and free of `unsafe` (vectors by
+//! way of `fearless_simd`, which picks the instructions at run time and has portable ones everywhere else), and is
+//! tested at every level of the processor against RFC 8439, the NaCl paper, libsodium's boxes and two other
+//! implementations, at every length up to past where its paths part.
+//!
+//! # What it promises
+//! - No branch and no index depends on a key, a plaintext or a tag; tags are compared in constant time.
+//! - Opening verifies first and decrypts after: unverified plaintext exists nowhere, and a refused box is left as it
+//!   was. For frames beyond the caches that is a second pass over memory; it costs no more than a few per cent.
+//! - Nothing is allocated per frame, only per direction: the 1 KiB of key stream ahead.
+//! - Keys, subkeys, one-time keys and key stream are wiped from memory when they are used up or dropped. Copies in
+//!   registers, and what the compiler spills of them to the stack, cannot be wiped from Rust.
+//! - No length makes it panic.
+
+#![expect(clippy::indexing_slicing, reason = "the bounds are those of fixed arrays, or were cut right before")]
+
+mod keystream;
+mod poly1305;
+mod salsa20;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+use fearless_simd::{Level, Simd, dispatch};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use self::keystream::KeyStream;
+use self::poly1305::Poly1305;
+pub(crate) use self::salsa20::hsalsa20;
+
+/// Octets of a tag, which stands before the ciphertext.
+pub(crate) const TAG: usize = 16;
+
+/// Octets that are encrypted before they are authenticated, so that the second step finds them in the first-level cache.
+const CHUNK: usize = 8192;
+
+/// XSalsa20-Poly1305 for single boxes: handshake commands, vouch and cookie.
+pub(crate) struct SecretBox {
+    key: Zeroizing<[u8; 32]>,
+}
+
+impl SecretBox {
+    /// A box under `key`, the result of a key agreement or a secret of one's own.
+    pub(crate) fn new(key: [u8; 32]) -> Self {
+        Self { key: Zeroizing::new(key) }
+    }
+
+    /// Writes tag and ciphertext of `plain` to `boxed`, which is 16 octets longer. A nonce must never be used twice.
+    pub(crate) fn seal(&self, nonce: &[u8; 24], plain: &[u8], boxed: &mut [u8]) {
+        let (mut cipher, counter) = self.at(nonce);
+        cipher.seal_parts(counter, &[], plain, boxed);
+    }
+
+    /// Opens `boxed` in place and gives the plaintext in it; `None`, and `boxed` as it was, where it is not authentic.
+    pub(crate) fn open<'a>(&self, nonce: &[u8; 24], boxed: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        let (mut cipher, counter) = self.at(nonce);
+        if cipher.open(counter, boxed) { boxed.get_mut(TAG..) } else { None }
+    }
+
+    /// The cipher of the frames whose nonces are `prefix` and a counter.
+    pub(crate) fn direction(&self, prefix: &[u8; 16]) -> FrameCipher {
+        self.direction_at(Level::new(), prefix)
+    }
+
+    /// [`direction`](Self::direction) at a chosen level; tests go through all that there are.
+    pub(crate) fn direction_at(&self, level: Level, prefix: &[u8; 16]) -> FrameCipher {
+        FrameCipher::new(&Zeroizing::new(hsalsa20(&self.key, prefix)), level)
+    }
+
+    fn at(&self, nonce: &[u8; 24]) -> (FrameCipher, u64) {
+        let mut prefix = [0; 16];
+        prefix.copy_from_slice(&nonce[..16]);
+        let mut counter = [0; 8];
+        counter.copy_from_slice(&nonce[16..]);
+        (self.direction(&prefix), u64::from_be_bytes(counter))
+    }
+}
+
+impl fmt::Debug for SecretBox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretBox").finish_non_exhaustive()
+    }
+}
+
+/// The frames of one direction under one key.
+pub(crate) struct FrameCipher {
+    stream: KeyStream,
+    level: Level,
+}
+
+impl FrameCipher {
+    fn new(subkey: &[u8; 32], level: Level) -> Self {
+        Self { stream: KeyStream::new(subkey), level }
+    }
+
+    /// Writes the box of `first` followed by `rest` to `boxed`, which is 17 octets longer than `rest`.
+    pub(crate) fn seal(&mut self, counter: u64, first: u8, rest: &[u8], boxed: &mut [u8]) {
+        self.seal_parts(counter, &[first], rest, boxed);
+    }
+
+    fn seal_parts(&mut self, counter: u64, head: &[u8], rest: &[u8], boxed: &mut [u8]) {
+        debug_assert_eq!(boxed.len(), TAG + head.len() + rest.len(), "a box is its tag and its plaintext");
+        let Some((tag, body)) = boxed.split_first_chunk_mut::<TAG>() else { return };
+        if body.len() != head.len() + rest.len() {
+            // In a release build a box that nobody opens, rather than a panic or half a frame.
+            boxed.fill(0);
+            return;
+        }
+        let stream = &mut self.stream;
+        *tag = dispatch!(self.level, simd => seal(simd, stream, counter, head, rest, body));
+    }
+
+    /// Opens `boxed` in place: `true`, and `boxed[16..]` is the plaintext, or `false`, and `boxed` is as it was.
+    pub(crate) fn open(&mut self, counter: u64, boxed: &mut [u8]) -> bool {
+        let Some((tag, body)) = boxed.split_first_chunk_mut::<TAG>() else { return false };
+        let stream = &mut self.stream;
+        dispatch!(self.level, simd => open(simd, stream, counter, tag, body))
+    }
+}
+
+impl fmt::Debug for FrameCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameCipher").finish_non_exhaustive()
+    }
+}
+
+#[inline(always)]
+fn seal<S: Simd>(
+    simd: S,
+    stream: &mut KeyStream,
+    counter: u64,
+    head: &[u8],
+    rest: &[u8],
+    body: &mut [u8],
+) -> [u8; TAG] {
+    let len = body.len();
+    let mut key = stream.one_time_key(simd, counter, len);
+    let mut mac = Poly1305::new(&key);
+    key.zeroize();
+
+    // The first octets may be fewer than the head and still fit block 0, so they are put together first.
+    let first = len.min(32);
+    let (now, later) = rest.split_at(first - head.len());
+    body[..head.len()].copy_from_slice(head);
+    body[head.len()..first].copy_from_slice(now);
+    stream.xor_first(&mut body[..first]);
+    let mut rest = later;
+    let mut done = first;
+    let mut authenticated = 0;
+    let mut number = 1;
+    loop {
+        let (now, later) = rest.split_at(rest.len().min(CHUNK));
+        let end = done + now.len();
+        stream.xor(simd, counter, number, len, Some(now), &mut body[done..end]);
+        rest = later;
+        number += (CHUNK / 64) as u64;
+        done = end;
+        let (blocks, tail) = body[authenticated..done].as_chunks::<16>();
+        mac.blocks(simd, blocks);
+        authenticated = done - tail.len();
+        if done == len {
+            return mac.finish(tail);
+        }
+    }
+}
+
+#[inline(always)]
+fn open<S: Simd>(simd: S, stream: &mut KeyStream, counter: u64, tag: &[u8; TAG], body: &mut [u8]) -> bool {
+    let len = body.len();
+    let mut key = stream.one_time_key(simd, counter, len);
+    let mut mac = Poly1305::new(&key);
+    key.zeroize();
+    let (blocks, tail) = body.as_chunks::<16>();
+    mac.blocks(simd, blocks);
+    if !bool::from(mac.finish(tail).ct_eq(tag)) {
+        stream.skip_first();
+        return false;
+    }
+    let first = len.min(32);
+    stream.xor_first(&mut body[..first]);
+    stream.xor(simd, counter, 1, len, None, &mut body[first..]);
+    true
+}

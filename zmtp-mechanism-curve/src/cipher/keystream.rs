@@ -1,0 +1,270 @@
+//! The look-ahead: one vector pass computes the key stream of this frame and of the next ones.
+
+use alloc::boxed::Box;
+
+use fearless_simd::{Simd, SimdBase, u8x64};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::salsa20::{self, BLOCK, Block, MAX_LANES};
+
+/// Octets of block 0 that are the one-time Poly1305 key; the others encrypt the first octets of the frame.
+pub(super) const KEY: usize = 32;
+
+/// The key stream of one direction, and those blocks of it that are computed and not yet used.
+///
+/// A vector pass costs the same whether its lanes are used or not, and a small frame needs one or two blocks. Nonces
+/// are counters, so the other lanes compute what the next frames will ask for, guessing that they are as long as this
+/// one: with AVX-512 sixteen frames of up to 31 octets of payload share one pass, and no pass is wasted on a stream of
+/// frames of 1 KiB, which need seventeen blocks each. The price is one pass instead of one block for a lone small
+/// frame, some 100 ns, and key stream of frames that are yet to come in memory, next to the key that could make it.
+///
+/// Every block bears its name, the nonce counter and the block number, is found by that name alone, and is wiped as it
+/// is used: a wrong guess costs time, and nothing else. (The stack and the registers of a pass cannot be wiped; nothing
+/// in Rust can.)
+pub(super) struct KeyStream {
+    key: Zeroizing<[u32; 8]>,
+    /// In a place of its own, since the halves of a session are moved about.
+    ahead: Box<Ahead>,
+}
+
+/// The blocks of the last pass in the order of their names, where no guess wrapped the counter.
+struct Ahead {
+    blocks: [Block; MAX_LANES],
+    counters: [u64; MAX_LANES],
+    numbers: [u64; MAX_LANES],
+    /// Those before are used and wiped.
+    from: usize,
+    /// Those from here on were never computed.
+    to: usize,
+}
+
+impl KeyStream {
+    pub(super) fn new(subkey: &[u8; 32]) -> Self {
+        Self {
+            key: Zeroizing::new(salsa20::key_words(subkey)),
+            ahead: Box::new(Ahead {
+                blocks: [[0; BLOCK]; MAX_LANES],
+                counters: [0; MAX_LANES],
+                numbers: [0; MAX_LANES],
+                from: 0,
+                to: 0,
+            }),
+        }
+    }
+
+    /// Starts the frame of `counter`, which has `len` octets without its tag: gives its one-time Poly1305 key. One of
+    /// [`xor_first`](Self::xor_first) and [`skip_first`](Self::skip_first) comes next and uses up the block.
+    #[inline(always)]
+    pub(super) fn one_time_key<S: Simd>(&mut self, simd: S, counter: u64, len: usize) -> [u8; KEY] {
+        let block = self.block(simd, counter, 0, len);
+        let mut key = [0; KEY];
+        key.copy_from_slice(&block[..KEY]);
+        key
+    }
+
+    /// Applies the second half of block 0 to the octets of the frame that it is for, at most 32.
+    #[inline(always)]
+    pub(super) fn xor_first(&mut self, data: &mut [u8]) {
+        xor_octets(data, &self.ahead.blocks[self.ahead.from][KEY..]);
+        self.ahead.wipe_first();
+    }
+
+    /// Drops the second half of block 0, where the frame is refused.
+    #[inline(always)]
+    pub(super) fn skip_first(&mut self) {
+        self.ahead.wipe_first();
+    }
+
+    /// Applies the key stream of `counter`, from block `number` on, to `data`: to what it holds, or to what `from`
+    /// holds, of the same length. The whole frame has `len` octets.
+    #[inline(always)]
+    pub(super) fn xor<S: Simd>(
+        &mut self,
+        simd: S,
+        counter: u64,
+        number: u64,
+        len: usize,
+        from: Option<&[u8]>,
+        data: &mut [u8],
+    ) {
+        let lanes = salsa20::lanes(simd);
+        let (mut number, mut from, mut data) = (number, from, data);
+        while !data.is_empty() {
+            if data.len() >= lanes * BLOCK && !self.ahead.starts_with(counter, number) {
+                // All lanes are for this frame: no need to keep them.
+                let (from, to) = cut(&mut from, &mut data, lanes * BLOCK);
+                salsa20::pass_along(simd, &self.key, counter, number, from, to);
+                number += lanes as u64;
+                continue;
+            }
+            let block = self.block(simd, counter, number, len);
+            let (from, to) = cut(&mut from, &mut data, BLOCK);
+            if to.len() == BLOCK {
+                let text = u8x64::from_slice(simd, from.unwrap_or(to));
+                (text ^ u8x64::from_slice(simd, block)).store_slice(to);
+            } else {
+                if let Some(from) = from {
+                    to.copy_from_slice(from);
+                }
+                xor_octets(to, block);
+            }
+            self.ahead.wipe_first();
+            number += 1;
+        }
+    }
+
+    /// The named block, first in what is ahead, computed if it is not there. A frame like this has `len` octets.
+    #[inline(always)]
+    fn block<S: Simd>(&mut self, simd: S, counter: u64, number: u64, len: usize) -> &Block {
+        if !self.ahead.starts_with(counter, number) && !self.ahead.skip_to(counter, number) {
+            let blocks = (KEY + len).div_ceil(BLOCK) as u64;
+            // A function of its own, by its own entry into the level's instructions, as it is large and has callers.
+            simd.vectorize(
+                #[inline(always)]
+                || self.ahead.refill(simd, &self.key, counter, number, blocks),
+            );
+        }
+        &self.ahead.blocks[self.ahead.from]
+    }
+}
+
+impl Ahead {
+    /// Computes the named block, the other ones of its frame, which has `blocks`, and those of frames like it.
+    #[inline(always)]
+    fn refill<S: Simd>(&mut self, simd: S, key: &[u32; 8], counter: u64, number: u64, blocks: u64) {
+        let mut name = (counter, number);
+        for (counter, number) in self.counters.iter_mut().zip(&mut self.numbers) {
+            (*counter, *number) = name;
+            name.1 += 1;
+            if name.1 >= blocks {
+                name = (name.0.wrapping_add(1), 0);
+            }
+        }
+        salsa20::pass(simd, key, &self.counters, &self.numbers, &mut self.blocks);
+        self.from = 0;
+        self.to = salsa20::lanes(simd);
+    }
+
+    #[inline(always)]
+    fn starts_with(&self, counter: u64, number: u64) -> bool {
+        self.from < self.to && self.counters[self.from] == counter && self.numbers[self.from] == number
+    }
+
+    /// Wipes what is before the named block, and says whether that is there: a frame may be shorter than was guessed,
+    /// and a peer may leave out counters.
+    fn skip_to(&mut self, counter: u64, number: u64) -> bool {
+        while self.from < self.to && (self.counters[self.from], self.numbers[self.from]) < (counter, number) {
+            self.wipe_first();
+        }
+        self.starts_with(counter, number)
+    }
+
+    /// Wipes the first block and goes to the next one. The buffer lives on, so the compiler cannot leave this out.
+    #[inline(always)]
+    fn wipe_first(&mut self) {
+        self.blocks[self.from].fill(0);
+        self.from += 1;
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.blocks.zeroize();
+    }
+}
+
+/// Cuts the next octets, at most `len`, from the source, if there is one, and the destination.
+#[inline(always)]
+fn cut<'a, 'b>(from: &mut Option<&'a [u8]>, data: &mut &'b mut [u8], len: usize) -> (Option<&'a [u8]>, &'b mut [u8]) {
+    let all = core::mem::take(data);
+    let (to, later) = all.split_at_mut(len.min(all.len()));
+    *data = later;
+    let source = from.map(|octets| octets.split_at(to.len()));
+    *from = source.map(|(_, later)| later);
+    (source.map(|(now, _)| now), to)
+}
+
+/// Applies key stream to at most as many octets.
+#[inline(always)]
+fn xor_octets(octets: &mut [u8], key: &[u8]) {
+    let (wide, rest) = octets.as_chunks_mut::<16>();
+    let (wide_key, _) = key.as_chunks::<16>();
+    for (octets, key) in wide.iter_mut().zip(wide_key) {
+        *octets = (u128::from_ne_bytes(*octets) ^ u128::from_ne_bytes(*key)).to_ne_bytes();
+    }
+    if let Some(key) = wide_key.get(wide.len()) {
+        for (octet, key) in rest.iter_mut().zip(key) {
+            *octet ^= key;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fearless_simd::{Level, dispatch};
+
+    use super::*;
+
+    /// Uses the key stream as a frame of `len` octets does, and gives it.
+    fn frame(stream: &mut KeyStream, counter: u64, len: usize) -> Vec<u8> {
+        let mut data = vec![0; len];
+        dispatch!(Level::new(), simd => {
+            let key = stream.one_time_key(simd, counter, len);
+            let first = len.min(32);
+            stream.xor_first(&mut data[..first]);
+            stream.xor(simd, counter, 1, len, None, &mut data[first..]);
+            [&key[..], &data].concat()
+        })
+    }
+
+    fn lanes() -> usize {
+        dispatch!(Level::new(), simd => salsa20::lanes(simd))
+    }
+
+    fn is_wiped(stream: &KeyStream) -> bool {
+        let ahead = &stream.ahead;
+        ahead.blocks[..ahead.from].iter().chain(&ahead.blocks[ahead.to..]).flatten().all(|&octet| octet == 0)
+    }
+
+    #[test]
+    fn what_was_used_is_wiped() {
+        let mut stream = KeyStream::new(&[5; 32]);
+        for (counter, len) in [1, 40, 33, 300, 7, 5000, 0, 1025].into_iter().enumerate() {
+            let whole = frame(&mut stream, counter as u64, len);
+            assert!(whole[..32].iter().any(|&octet| octet != 0));
+            assert!(is_wiped(&stream), "after {len} octets");
+        }
+    }
+
+    #[test]
+    fn small_frames_share_a_pass() {
+        let mut stream = KeyStream::new(&[5; 32]);
+        for used in 1..=lanes() {
+            frame(&mut stream, 99 + used as u64, 32);
+            // One more block of the same pass.
+            assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (used, 100));
+        }
+        frame(&mut stream, 100 + lanes() as u64, 32);
+        assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (1, 100 + lanes() as u64));
+    }
+
+    #[test]
+    fn a_gap_goes_on_in_the_same_pass_and_wipes_what_was_left_out() {
+        let mut stream = KeyStream::new(&[5; 32]);
+        let expected = frame(&mut KeyStream::new(&[5; 32]), 3, 10);
+        frame(&mut stream, 1, 10);
+        assert_eq!(frame(&mut stream, 3, 10), expected);
+        assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (3, 1));
+        assert!(is_wiped(&stream));
+    }
+
+    #[test]
+    fn a_refused_frame_uses_up_its_block() {
+        let mut stream = KeyStream::new(&[5; 32]);
+        dispatch!(Level::new(), simd => stream.one_time_key(simd, 1, 10));
+        stream.skip_first();
+        assert!(is_wiped(&stream));
+        let expected = frame(&mut KeyStream::new(&[5; 32]), 1, 10);
+        assert_eq!(frame(&mut stream, 1, 10), expected);
+    }
+}
