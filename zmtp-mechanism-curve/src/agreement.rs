@@ -1,7 +1,7 @@
 //! Diffie-Hellman: from two keys to a box.
 //!
 //! Every public key here is a [`PublicKey`], which cannot be a point of low order: with such a point the shared secret
-//! would be zero whatever the secret key, and the box one that anybody can open. Neither RFC 26 nor crypto_box
+//! would be zero whatever the secret key, and the box one that anybody can open. Neither RFC 26 nor `crypto_box`
 //! checks that.
 
 use crypto_box::SalsaBox;
@@ -37,7 +37,7 @@ impl PublicBox {
     }
 }
 
-/// The box of the two transient keys, under whose key the whole session runs. crypto_box keeps its key to itself, so
+/// The box of the two transient keys, under whose key the whole session runs. `crypto_box` keeps its key to itself, so
 /// this one is made of X25519 and HSalsa20 as that is. `None` when the peer's point contributed nothing.
 ///
 /// One scalar multiplication.

@@ -7,8 +7,8 @@ use core::ops::RangeInclusive;
 use zeroize::Zeroizing;
 use zmtp_codec::keys::{KeyError, KeyPair, PublicKey};
 use zmtp_codec::{
-    Commands, Entropy, Handshake, HandshakeContext, Mechanism, MechanismError, MechanismName, Progress, Properties, Role,
-    Session, Verdict, WireCommand,
+    Commands, Entropy, Handshake, HandshakeContext, Mechanism, MechanismError, MechanismName, Progress, Properties,
+    Role, Session, Verdict, WireCommand,
 };
 
 use crate::agreement::{PublicBox, session_box};
@@ -98,16 +98,11 @@ impl Mechanism for CurveClient {
     fn start(&self, cx: HandshakeContext<'_>, out: &mut Commands) -> Result<Progress<ClientHandshake>, MechanismError> {
         let transient = crate::transient(&self.entropy)?;
         let server_box = PublicBox::new(&self.server_key, transient.secret_key());
-        let boxed: [u8; TAG_LEN + 64] = server_box.seal(&short_nonce(short::HELLO, HELLO_COUNTER), [0; TAG_LEN + 64])?;
+        let boxed: [u8; TAG_LEN + 64] =
+            server_box.seal(&short_nonce(short::HELLO, HELLO_COUNTER), [0; TAG_LEN + 64])?;
         out.push(
             HELLO,
-            &[
-                &VERSION,
-                &[0; PADDING_LEN],
-                transient.public_key().as_bytes(),
-                &HELLO_COUNTER.to_be_bytes(),
-                &boxed,
-            ],
+            &[&VERSION, &[0; PADDING_LEN], transient.public_key().as_bytes(), &HELLO_COUNTER.to_be_bytes(), &boxed],
         );
         let mut metadata = Vec::new();
         cx.properties().encode(&mut metadata);
@@ -177,13 +172,10 @@ impl CurveClient {
 
         let mut random = [0; 16];
         self.entropy.fill(&mut random).map_err(|_| crate::NO_ENTROPY)?;
-        let vouch: [u8; VOUCH_LEN - 16] = compose([
-            &[0; TAG_LEN],
-            transient.public_key().as_bytes(),
-            self.server_key.as_bytes(),
-        ]);
-        let vouch = PublicBox::new(&their_transient, self.keys.secret_key())
-            .seal(&long_nonce(long::VOUCH, &random), vouch)?;
+        let vouch: [u8; VOUCH_LEN - 16] =
+            compose([&[0; TAG_LEN], transient.public_key().as_bytes(), self.server_key.as_bytes()]);
+        let vouch =
+            PublicBox::new(&their_transient, self.keys.secret_key()).seal(&long_nonce(long::VOUCH, &random), vouch)?;
 
         // Who we are is secret from everybody but the server.
         let mut plain = Zeroizing::new(Vec::with_capacity(KEY_LEN + VOUCH_LEN + metadata.len()));

@@ -21,9 +21,29 @@
 //! affected: the padding and the box of HELLO must hold zeros, the vouch must name the server's key, reserved flags must be
 //! zero, points of low order are refused.
 //!
-//! # Example
-//! The mechanism alone, without a connection: two handshakes hand their commands to each other.
-//! See `zmtp-connection` for what a program usually does.
+//! # Use
+//! `zmtp-connection` has a program's view of it, with its feature `curve`. This crate alone is for who drives a
+//! connection in another way, by the contract in `zmtp_codec`:
+//!
+//! ```
+//! use zmtp_codec::{Commands, Greeting, HandshakeContext, Identity, Mechanism, Progress, Properties, SocketType};
+//! use zmtp_mechanism_curve::{CurveClient, KeyPair};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server_key = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7".parse()?;
+//! let client = CurveClient::new(server_key, KeyPair::generate()?);
+//!
+//! let ours = Greeting::new(client.name(), client.role().as_server()).to_bytes();
+//! let theirs = Greeting::new(client.name(), true).to_bytes(); // as received
+//! let properties = Properties::for_socket(SocketType::Dealer, &Identity::ANONYMOUS);
+//! let mut out = Commands::new();
+//! let now = core::time::Duration::ZERO;
+//! let progress = client.start(HandshakeContext::new(&ours, &theirs, &properties, now), &mut out)?;
+//! assert_eq!(out.as_slice().len(), 2 + 200); // HELLO, to be sent; then WELCOME goes to `handle`
+//! assert!(matches!(progress, Progress::NeedCommand(_)));
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 

@@ -23,8 +23,8 @@ use crate::cipher::SecretBox;
 use crate::half_open::{HalfOpen, HalfOpenGuard};
 use crate::session::{CurveOpener, CurveSealer, Sequence, server_halves};
 use crate::wire::{
-    COOKIE_LEN, HELLO, HELLO_LEN, Hello, INITIATE, INITIATE_MIN, Initiate, KEY_LEN, READY, TAG_LEN, VOUCH_LEN,
-    WELCOME, compose, long, long_nonce, short, short_nonce,
+    COOKIE_LEN, HELLO, HELLO_LEN, Hello, INITIATE, INITIATE_MIN, Initiate, KEY_LEN, READY, TAG_LEN, VOUCH_LEN, WELCOME,
+    compose, long, long_nonce, short, short_nonce,
 };
 
 /// The counter of our READY. Messages count on from there.
@@ -138,7 +138,11 @@ impl Mechanism for CurveServer {
         Role::Server
     }
 
-    fn start(&self, cx: HandshakeContext<'_>, _out: &mut Commands) -> Result<Progress<ServerHandshake>, MechanismError> {
+    fn start(
+        &self,
+        cx: HandshakeContext<'_>,
+        _out: &mut Commands,
+    ) -> Result<Progress<ServerHandshake>, MechanismError> {
         let mut metadata = Vec::with_capacity(cx.properties().encoded_len());
         cx.properties().encode(&mut metadata);
         Ok(Progress::NeedCommand(ServerHandshake { server: self.clone(), metadata, state: State::Hello }))
@@ -190,14 +194,13 @@ impl Handshake for ServerHandshake {
 
     fn handle(self, command: WireCommand<'_>, out: &mut Commands) -> Result<Progress<Self>, MechanismError> {
         let Self { server, metadata, state } = self;
-        let command = command.parse()?;
         match state {
             State::Hello => {
-                let welcomed = server.welcome(&Hello::parse(command)?, out)?;
+                let welcomed = server.welcome(&Hello::parse(command.parse()?)?, out)?;
                 Ok(Progress::NeedCommand(Self { server, metadata, state: State::Initiate(welcomed) }))
             }
             State::Initiate(welcomed) => {
-                let client = server.meet(&welcomed, &Initiate::parse(command)?)?;
+                let client = server.meet(&welcomed, &Initiate::parse(command.parse()?)?)?;
                 let claim = Claim::new(Credentials::PublicKey(*client.key.as_bytes()));
                 let claim = claim.with_properties(client.properties.clone());
                 let state = State::Verdict { client, _place: welcomed.place };
@@ -268,7 +271,8 @@ impl CurveServer {
         let cookie = welcomed.cookie_key.open(&long_nonce(long::COOKIE, initiate.cookie_nonce), &mut *cookie);
         let (their_transient, our_transient) = cookie.and_then(|cookie| cookie.split_first_chunk()).ok_or(FORGED)?;
         let their_transient = PublicKey::from_bytes(their_transient).map_err(|_| FORGED)?;
-        let our_transient = our_transient.try_into().ok().and_then(|octets: [u8; KEY_LEN]| SecretKey::from_bytes(octets).ok());
+        let our_transient =
+            our_transient.try_into().ok().and_then(|octets: [u8; KEY_LEN]| SecretKey::from_bytes(octets).ok());
         let our_transient = our_transient.ok_or(FORGED)?;
 
         let session = session_box(&their_transient, &our_transient).ok_or(FORGED)?;

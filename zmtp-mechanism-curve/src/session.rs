@@ -8,8 +8,8 @@
 //! has MESSAGE in command frames; libzmq sends it in message frames, and drops the data of one that comes in a
 //! command frame. What stands outside is not authenticated, so it is written as libzmq does, and never read.
 
-use zmtp_codec::{FrameKind, OpenError, Opened, Opener, SealError, SealPlan, Sealer};
 use zeroize::Zeroize as _;
+use zmtp_codec::{FrameKind, OpenError, Opened, Opener, SealError, SealPlan, Sealer};
 
 use crate::cipher::{FrameCipher, SecretBox};
 use crate::wire::short;
@@ -132,10 +132,7 @@ pub(crate) fn client_halves(
     last: u64,
     sequence: Sequence,
 ) -> (CurveSealer, CurveOpener) {
-    (
-        CurveSealer::new(session, short::FROM_CLIENT, next),
-        CurveOpener::new(session, short::FROM_SERVER, last, sequence),
-    )
+    (CurveSealer::new(session, short::FROM_CLIENT, next), CurveOpener::new(session, short::FROM_SERVER, last, sequence))
 }
 
 /// The two directions as a server has them.
@@ -145,10 +142,7 @@ pub(crate) fn server_halves(
     last: u64,
     sequence: Sequence,
 ) -> (CurveSealer, CurveOpener) {
-    (
-        CurveSealer::new(session, short::FROM_SERVER, next),
-        CurveOpener::new(session, short::FROM_CLIENT, last, sequence),
-    )
+    (CurveSealer::new(session, short::FROM_SERVER, next), CurveOpener::new(session, short::FROM_CLIENT, last, sequence))
 }
 
 impl core::fmt::Debug for CurveSealer {
@@ -160,5 +154,39 @@ impl core::fmt::Debug for CurveSealer {
 impl core::fmt::Debug for CurveOpener {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("CurveOpener").field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The two ends of one direction, with two numbers left.
+    fn near_the_end(sequence: Sequence) -> (CurveSealer, CurveOpener) {
+        let session = SecretBox::new([7; 32]);
+        (
+            CurveSealer::new(&session, short::FROM_CLIENT, u64::MAX - 1),
+            CurveOpener::new(&session, short::FROM_CLIENT, u64::MAX - 2, sequence),
+        )
+    }
+
+    #[test]
+    fn the_last_number_is_used_and_then_none_again() {
+        for sequence in [Sequence::Increasing, Sequence::Gapless] {
+            let (mut sealer, mut opener) = near_the_end(sequence);
+            for number in [u64::MAX - 1, u64::MAX] {
+                let mut body = [0; OVERHEAD + 1];
+                sealer.seal(&[], FrameKind::Last, b"x", &mut body).unwrap();
+                assert_eq!(body[COUNTER_AT..BOX_AT], number.to_be_bytes());
+                assert_eq!(opener.open(&[], FrameKind::Last, &mut body), Ok(Opened::new(FrameKind::Last, 33..34)));
+                assert_eq!(body[OVERHEAD], b'x');
+            }
+            for _ in 0..2 {
+                let mut body = [0; OVERHEAD + 1];
+                let sealed = sealer.seal(&[], FrameKind::Last, b"x", &mut body);
+                assert_eq!(sealed, Err(SealError::NoncesExhausted));
+                assert_eq!(body, [0; OVERHEAD + 1], "nothing of the frame is written");
+            }
+        }
     }
 }

@@ -9,6 +9,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::ExtractToken;
 use fearless_simd::{Simd, SimdBase, SimdFrom, SimdInt};
 use zeroize::Zeroize;
 
@@ -27,7 +29,7 @@ const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 /// The blocks that one pass computes at this level: 16 with AVX-512, 8 with AVX2, 4 with SSE, NEON and without SIMD.
 #[inline(always)]
 pub(super) fn lanes<S: Simd>(_: S) -> usize {
-    S::u32s::LEN.min(MAX_LANES)
+    S::u32s::LEN
 }
 
 type Octets<S> = <<S as Simd>::u32s as SimdBase<S>>::ByteVector;
@@ -106,9 +108,9 @@ pub(super) fn pass_along<S: Simd>(
 ) {
     let mut input = [[0; MAX_LANES]; 4];
     let nonce = nonce_words(nonce);
-    for lane in 0..MAX_LANES {
-        [input[0][lane], input[1][lane]] = nonce;
-        [input[2][lane], input[3][lane]] = split(first.wrapping_add(lane as u64));
+    [input[0], input[1]] = nonce.map(|word| [word; MAX_LANES]);
+    for (lane, number) in (0..MAX_LANES).zip(first..) {
+        [input[2][lane], input[3][lane]] = split(number);
     }
     let rows = generate(simd, key, &input);
     for_rows!(rows, i => {
@@ -126,6 +128,7 @@ fn generate<S: Simd>(simd: S, key: &[u32; 8], input: &[[u32; MAX_LANES]; 4]) -> 
     fn rotate<S: Simd, V: SimdInt<S, Element = u32>>(word: V, left: u32) -> V {
         (word << left) | (word >> (32 - left))
     }
+    const { assert!(S::u32s::LEN <= MAX_LANES, "a level has wider vectors than there is room for") };
     // Constants on the diagonal, the key around the nonce and the block number.
     let zero = S::u32s::simd_from(simd, 0);
     let mut initial = [zero; 16];
@@ -133,7 +136,7 @@ fn generate<S: Simd>(simd: S, key: &[u32; 8], input: &[[u32; MAX_LANES]; 4]) -> 
         initial[5 * i] = S::u32s::simd_from(simd, SIGMA[i]);
         initial[1 + i] = S::u32s::simd_from(simd, key[i]);
         initial[11 + i] = S::u32s::simd_from(simd, key[4 + i]);
-        initial[6 + i] = S::u32s::from_slice(simd, &input[i][..S::u32s::LEN.min(MAX_LANES)]);
+        initial[6 + i] = S::u32s::from_slice(simd, &input[i][..S::u32s::LEN]);
     }
     let mut x = initial;
     for _ in 0..10 {
@@ -142,7 +145,7 @@ fn generate<S: Simd>(simd: S, key: &[u32; 8], input: &[[u32; MAX_LANES]; 4]) -> 
     for i in 0..16 {
         x[i] += initial[i];
     }
-    transpose(simd, x)
+    transpose::<S>(x)
 }
 
 /// Turns sixteen vectors of one word per lane into blocks.
@@ -150,17 +153,18 @@ fn generate<S: Simd>(simd: S, key: &[u32; 8], input: &[[u32; MAX_LANES]; 4]) -> 
 /// Rows are taken in groups of as many as there are lanes; in each group, log2(lanes) rounds of "interleave row i with
 /// row i + half" transpose it. Row j of group g is then part g of block j.
 #[inline(always)]
-fn transpose<S: Simd>(simd: S, rows: [S::u32s; 16]) -> [S::u32s; 16] {
+fn transpose<S: Simd>(rows: [S::u32s; 16]) -> [S::u32s; 16] {
     let mut rows = rows;
     #[cfg(target_arch = "x86_64")]
-    if let fearless_simd::Level::Avx2(avx2_token) = simd.level() {
+    if let fearless_simd::Level::Avx2(level) = rows[0].token().level() {
+        let simd = rows[0].token();
         let mut words = [[0; 8]; 16];
         for_rows!(rows, i => { rows[i].store_slice(&mut words[i]) });
-        avx2::transpose(avx2_token, &mut words);
+        avx2::transpose(level, &mut words);
         for_rows!(rows, i => { rows[i] = S::u32s::from_slice(simd, &words[i]) });
         return rows;
     }
-    let lanes = S::u32s::LEN.min(MAX_LANES);
+    let lanes = S::u32s::LEN;
     let half = lanes / 2;
     let mut width = 1;
     while width < lanes {
@@ -181,7 +185,7 @@ fn transpose<S: Simd>(simd: S, rows: [S::u32s; 16]) -> [S::u32s; 16] {
 /// Where row `i` of the transposed state starts in the octets of all blocks.
 #[inline(always)]
 fn place<S: Simd>(i: usize) -> usize {
-    let lanes = S::u32s::LEN.min(MAX_LANES);
+    let lanes = S::u32s::LEN;
     (i % lanes) * BLOCK + (i / lanes) * lanes * 4
 }
 

@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "patterns of octets")]
+
 use ::poly1305::universal_hash::KeyInit;
 use crypto_box::aead::AeadInPlace;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
@@ -228,7 +230,7 @@ fn poly1305_agrees_at_every_length_with_extreme_keys_and_messages() {
     for key in [[0xff; 32], [0; 32], core::array::from_fn(|i| (i * 37) as u8), core::array::from_fn(|i| 255 - i as u8)]
     {
         for fill in [0xff, 0, 0xfb, 0x80] {
-            for len in 0..=1100 {
+            for len in 0..=600 {
                 let message = vec![fill; len];
                 let expected = reference_mac(&key, &message);
                 for level in levels() {
@@ -242,10 +244,10 @@ fn poly1305_agrees_at_every_length_with_extreme_keys_and_messages() {
 #[test]
 fn poly1305_agrees_where_the_message_comes_in_pieces() {
     let key = core::array::from_fn(|i| 251 - 7 * i as u8);
-    let message = text(5000, 0x9e37_79b9);
-    for first in (0..2500).step_by(16) {
+    let message = text(2500, 0x9e37_79b9);
+    let expected = reference_mac(&key, &message);
+    for first in (0..1300).step_by(16) {
         for second in [16, 400, 512, 1024] {
-            let expected = reference_mac(&key, &message);
             let (a, rest) = message.split_at(first);
             let (b, c) = rest.split_at(second);
             for level in levels() {
@@ -327,15 +329,14 @@ fn messages_are_those_of_libsodium() {
 #[test]
 fn every_length_agrees_with_crypto_box_at_every_level() {
     let (reference, key) = reference([0x77; 32]);
-    for level in levels() {
-        let mut sealer = SecretBox::new(key).direction_at(level, CLIENT_PREFIX);
-        let mut opener = SecretBox::new(key).direction_at(level, CLIENT_PREFIX);
-        let lengths = (1..=2100).chain([4096, 4097, 8191, 8192, 8193, 8224, 8225, 16_384, 65_536, 70_000]);
-        for (counter, len) in lengths.enumerate() {
-            let counter = counter as u64 + 3;
-            let plain = text(len, counter);
-            let mut boxed = seal(&mut sealer, counter, &plain);
-            let expected = reference_box(&reference, &nonce(CLIENT_PREFIX, counter), &plain);
+    let cipher = |level| SecretBox::new(key).direction_at(level, CLIENT_PREFIX);
+    let mut ciphers: Vec<_> = levels().into_iter().map(|level| (level, cipher(level), cipher(level))).collect();
+    let lengths = (1..=2100).chain([4096, 4097, 8191, 8192, 8193, 8224, 8225, 16_384, 65_536, 70_000]);
+    for (counter, len) in (3..).zip(lengths) {
+        let plain = text(len, counter);
+        let expected = reference_box(&reference, &nonce(CLIENT_PREFIX, counter), &plain);
+        for (level, sealer, opener) in &mut ciphers {
+            let mut boxed = seal(sealer, counter, &plain);
             assert!(boxed == expected, "{len} octets at {level:?}");
             assert!(opener.open(counter, &mut boxed), "{len} octets at {level:?}");
             assert!(boxed[16..] == plain, "{len} octets at {level:?}");
