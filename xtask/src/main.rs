@@ -29,7 +29,7 @@ enum Command {
     Ci(ci::Args),
     /// Run the benches, then print and plot the medians.
     Bench(bench::Args),
-    /// Run the interoperability tests against the real libzmq (the `interop` step of `ci`).
+    /// Run the interoperability tests against the real libzmq and omq (the `interop` step of `ci`).
     Interop,
     /// Show which crates are checked with which features.
     Matrix(matrix::Args),

@@ -2,6 +2,7 @@
 
 mod deny;
 mod examples;
+mod interop;
 mod no_std;
 mod sources;
 mod tools;
@@ -28,7 +29,12 @@ pub(crate) const STEPS: &[Step] = &[
         quick: false,
         run: deny::run,
     },
-    Step { name: "interop", about: "against the real libzmq, built from source", quick: false, run: sources::interop },
+    Step {
+        name: "interop",
+        about: "against the real libzmq, built from source, and omq",
+        quick: false,
+        run: interop::run,
+    },
     Step { name: "examples", about: "every example runs and exits with 0", quick: false, run: examples::run },
     Step { name: "benches", about: "every bench runs once, unmeasured", quick: false, run: sources::benches },
 ];
@@ -73,6 +79,9 @@ fn listed_is_found(what: &str, table: &str, listed: &[String], found: &[String])
     }
     Ok(())
 }
+
+/// Warnings are errors.
+const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 fn cargo(args: &[&str]) -> Process {
     Process::cargo().args(args)

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use tokio::io::DuplexStream;
-use zmtp_bench::pair::pair;
+use zmtp_bench::pair::{pair, pair_of};
 use zmtp_codec::{AnyMechanism, Mechanism, Opener, Sealer, SocketType};
 use zmtp_connection::proto::{Decoder, Encoder};
-use zmtp_connection::{Connection, ConnectionConfig, EventRef, Null};
+use zmtp_connection::{Connection, ConnectionConfig, CurveClient, CurveServer, EventRef, KeyPair, Null, SecretKey};
 
 /// Octets of a message's one part.
 const SIZES: [usize; 4] = [16, 256, 4096, 65536];
@@ -32,8 +32,14 @@ fn main() {
     decode(&mut criterion, "connection/decode_owned", |decoder| {
         black_box(decoder.take_message());
     });
-    cores(&mut criterion, "connection/pair", &Null::new());
-    cores(&mut criterion, "connection/pair_any", &AnyMechanism::new(Null::new()));
+    let any = AnyMechanism::new(Null::new());
+    let keys = |octet| KeyPair::from_secret(SecretKey::from_bytes([octet; 32]).unwrap());
+    let (server_keys, client_keys) = (keys(1), keys(2));
+    let client = CurveClient::new(*server_keys.public_key(), client_keys);
+    let server = CurveServer::new(server_keys);
+    cores(&mut criterion, "connection/pair", &Null::new(), &Null::new());
+    cores(&mut criterion, "connection/pair_any", &any, &any);
+    cores(&mut criterion, "connection/pair_curve", &client, &server);
     shell_duplex(&mut criterion);
     handshake(&mut criterion);
     criterion.final_summary();
@@ -146,9 +152,9 @@ fn decode(criterion: &mut Criterion, group: &str, take: impl Fn(&mut Decoder<zmt
 }
 
 /// Encoder to decoder; the octets are copied once in between.
-fn cores<M: Mechanism>(criterion: &mut Criterion, group: &str, mechanism: &M) {
+fn cores<A: Mechanism, B: Mechanism>(criterion: &mut Criterion, group: &str, client: &A, server: &B) {
     for_each_size(criterion, group, |size| {
-        let (mut ours, mut theirs) = pair(&push_config(), &pull_config(), mechanism).unwrap();
+        let (mut ours, mut theirs) = pair_of((&push_config(), client), (&pull_config(), server)).unwrap();
         let payload = Bytes::from(vec![7; size]);
         move |count| {
             push_all(&mut ours.encoder, &payload, count);

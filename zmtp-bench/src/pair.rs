@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use zmtp_connection::codec::{Handshake, Mechanism};
+use zmtp_connection::codec::{Handshake, Mechanism, Verdict};
 use zmtp_connection::proto::{Establish, Established, Outcome};
 use zmtp_connection::{ConnectionConfig, HandshakeError};
 
@@ -18,9 +18,6 @@ pub enum PairError {
     /// One of them has refused the other.
     #[error("the handshake between the two sides failed")]
     Handshake(#[from] HandshakeError),
-    /// The mechanism asks for a verdict; a pair has nobody to give it.
-    #[error("the mechanism asks for a verdict on the peer: use one that does not")]
-    Verdict,
     /// Both sides wait for the other to speak.
     #[error("neither side has anything left to say, and the handshake is not over")]
     Stuck,
@@ -35,8 +32,19 @@ pub fn pair<M: Mechanism>(
     theirs: &ConnectionConfig,
     mechanism: &M,
 ) -> Result<(Side<M>, Side<M>), PairError> {
-    let mut a = Half::Under(Establish::new(ours, mechanism));
-    let mut b = Half::Under(Establish::new(theirs, mechanism));
+    pair_of((ours, mechanism), (theirs, mechanism))
+}
+
+/// As [`pair`], with a mechanism for each side. Whoever is asked about the other lets it in.
+///
+/// # Errors
+/// [`PairError`] where the two do not suit each other.
+pub fn pair_of<A: Mechanism, B: Mechanism>(
+    (ours, our_mechanism): (&ConnectionConfig, &A),
+    (theirs, their_mechanism): (&ConnectionConfig, &B),
+) -> Result<(Side<A>, Side<B>), PairError> {
+    let mut a = Half::Under(Establish::new(ours, our_mechanism));
+    let mut b = Half::Under(Establish::new(theirs, their_mechanism));
     loop {
         let to_b = a.said();
         let to_a = b.said();
@@ -52,6 +60,7 @@ pub fn pair<M: Mechanism>(
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "two of them live on the stack for one handshake")]
 enum Half<'a, M: Mechanism> {
     Under(Establish<'a, M>),
     Ready(Box<Side<M>>),
@@ -78,11 +87,14 @@ impl<M: Mechanism> Half<'_, M> {
     fn told(self, octets: &[u8]) -> Result<Self, PairError> {
         let Self::Under(mut establish) = self else { return Ok(self) };
         establish.receive(octets);
-        match establish.advance(Duration::ZERO) {
-            Outcome::Pending(establish) => Ok(Self::Under(establish)),
-            Outcome::Ready(side) => Ok(Self::Ready(Box::new(side))),
-            Outcome::Authorize(_) => Err(PairError::Verdict),
-            Outcome::Failed(failure) => Err(failure.error.into()),
+        let mut outcome = establish.advance(Duration::ZERO);
+        loop {
+            outcome = match outcome {
+                Outcome::Pending(establish) => return Ok(Self::Under(establish)),
+                Outcome::Ready(side) => return Ok(Self::Ready(Box::new(side))),
+                Outcome::Authorize(authorize) => authorize.decide(Verdict::accept(), Duration::ZERO),
+                Outcome::Failed(failure) => return Err(failure.error.into()),
+            };
         }
     }
 }

@@ -11,6 +11,8 @@
 //! | `limits` | what is too large for either side |
 //! | `endings` | peers that go away, at any time |
 //!
+//! All but `refusals` run once more under CURVE, in `interop_libzmq_curve`.
+//!
 //! Every wait has a limit and an event that ends it. The heartbeat tests are the exception: a foreign library lives in real
 //! time, so showing that it stays content for seconds takes those seconds.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail tests")]
@@ -31,6 +33,8 @@ mod payload;
 mod raw;
 #[path = "interop_libzmq/refusals.rs"]
 mod refusals;
+#[path = "interop_libzmq/security_null.rs"]
+mod security;
 #[path = "interop_libzmq/sizes.rs"]
 mod sizes;
 #[path = "interop_libzmq/subscriptions.rs"]

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use zmtp_connection::codec::{AnyMechanism, SocketType};
-use zmtp_connection::{AllowList, AsMessage, Authenticator, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null};
+use zmtp_connection::{
+    AllowList, AsMessage, Authenticator, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

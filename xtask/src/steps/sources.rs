@@ -1,12 +1,9 @@
-//! The steps that are cargo's own commands on the workspace: fmt, clippy, test, doc, interop, benches.
+//! The steps that are cargo's own commands on the workspace: fmt, clippy, test, doc, benches.
 
-use super::{Context, Outcome, cargo};
+use super::{Context, DENY_WARNINGS, Outcome, cargo};
 use crate::matrix;
 use crate::workspace::Metadata;
 use anyhow::Result;
-
-/// Warnings are errors.
-const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 pub(super) fn fmt(_: &Context) -> Result<Outcome> {
     cargo(&["fmt", "--all", "--check"]).run()?;
@@ -36,15 +33,6 @@ pub(super) fn doc(_: &Context) -> Result<Outcome> {
         let doc = cargo(&["doc", "--no-deps"]).args(selection);
         doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
     }
-    Ok(Outcome::Passed)
-}
-
-/// What needs a foreign peer, and so is in no row of the matrix: lints too.
-pub(super) fn interop(_: &Context) -> Result<Outcome> {
-    let package = ["--package", "zmtp-bench", "--features", "libzmq"];
-    cargo(&["test"]).args(package).run()?;
-    let clippy = cargo(&["clippy"]).args(package).arg("--all-targets");
-    clippy.args(DENY_WARNINGS).run()?;
     Ok(Outcome::Passed)
 }
 

@@ -2,4 +2,8 @@
 //! measure against.
 
 #[cfg(feature = "libzmq")]
+pub mod libsodium;
+#[cfg(feature = "libzmq")]
 pub mod libzmq;
+#[cfg(feature = "omq")]
+pub mod omq;

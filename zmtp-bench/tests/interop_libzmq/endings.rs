@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use zmtp_bench::peers::libzmq::{EventKind, SocketKind};
 use zmtp_connection::codec::{SocketType, Subscription};
-use zmtp_connection::{Connection, ConnectionConfig, DecodeError, Null, RecvError, SendError};
+use zmtp_connection::{ConnectionConfig, DecodeError, RecvError, SendError};
 
 use crate::payload::{assert_same, octets};
-use crate::theirs::{Ours, ROLES, Theirs, next, next_message, pair, within};
+use crate::security;
+use crate::theirs::{self, Ours, ROLES, Role, Theirs, next, next_message, pair, within};
 
 #[tokio::test]
 async fn a_libzmq_that_closes_between_messages_is_the_end_of_the_stream() {
@@ -115,14 +116,15 @@ async fn what_we_sent_before_we_closed_arrives() {
 
 /// Accepts one call of libzmq's and shakes hands.
 async fn accept(listener: &TcpListener, ours: SocketType) -> Ours {
-    let (stream, _) = within("accepting libzmq", listener.accept()).await.unwrap();
+    let stream = theirs::accept(listener).await;
     let config = ConnectionConfig::new(ours);
-    within("the handshake", Connection::handshake(stream, &config, &Null::new())).await.unwrap()
+    within("the handshake", security::handshake(stream, &config, Role::WeAccept)).await.unwrap()
 }
 
 async fn listen(theirs: &Theirs) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     theirs.socket().set_reconnect_ivl(Duration::from_millis(10)).unwrap();
+    security::equip(theirs.socket(), Role::WeAccept);
     theirs.connect_to(&listener);
     listener
 }
@@ -131,7 +133,7 @@ async fn listen(theirs: &Theirs) -> TcpListener {
 async fn a_connecting_libzmq_comes_back_after_a_plain_close_during_the_handshake() {
     let mut theirs = Theirs::new(SocketKind::Push);
     let listener = listen(&theirs).await;
-    drop(within("accepting libzmq", listener.accept()).await.unwrap());
+    drop(theirs::accept(&listener).await);
     let mut ours = accept(&listener, SocketType::Pull).await;
     theirs.send(&["here again"]).await;
     assert_eq!(next_message(&mut ours).await, [b"here again"]);

@@ -10,10 +10,8 @@ use zmtp_bench::peers::libzmq::{EventKind, SocketKind};
 use zmtp_connection::codec::{Group, SocketType};
 use zmtp_connection::{ConnectionConfig, Event, HeartbeatConfig, RecvError};
 
+use crate::security::LONG;
 use crate::theirs::{Ours, ROLES, Role, Theirs, next, next_message, within};
-
-/// Many times the timeout of the peer that is not to lose patience.
-const LONG: Duration = Duration::from_secs(3);
 
 /// A connection to a socket that sends a PING every 100 ms and gives up after `patience` without an answer.
 async fn with_heartbeats(kind: SocketKind, ours: SocketType, role: Role, patience: Duration) -> (Ours, Theirs) {
@@ -85,7 +83,6 @@ async fn their_pings_are_answered_after_the_sending_half_is_gone() {
 
 /// The reader never finds the stream empty: there is always another message. The answers must go out in between.
 async fn answered_under_a_flood(split: bool) {
-    const FLOOD: Duration = Duration::from_secs(3);
     let mut theirs = Theirs::new(SocketKind::Push);
     let socket = theirs.socket();
     socket.set_heartbeat_ivl(Duration::from_millis(50)).unwrap();
@@ -96,7 +93,7 @@ async fn answered_under_a_flood(split: bool) {
     let flood = theirs.run(move |socket| {
         let start = Instant::now();
         let mut sent = 0_u64;
-        while start.elapsed() < FLOOD {
+        while start.elapsed() < LONG {
             socket.send(&[&body]).unwrap();
             sent += 1;
         }

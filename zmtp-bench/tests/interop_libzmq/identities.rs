@@ -1,11 +1,12 @@
 //! Who the other side is: routing by identity, and properties as each side sees the other's.
 
 use zmtp_bench::peers::libzmq::{Context, SocketKind};
+use zmtp_connection::ConnectionConfig;
 use zmtp_connection::codec::{MechanismName, Properties, SocketType, Version};
-use zmtp_connection::{Connection, ConnectionConfig, Null};
 
 use crate::payload::octets;
-use crate::theirs::{LIMIT, Ours, ROLES, Role, Theirs, connect_to, next_message, pair, within};
+use crate::security;
+use crate::theirs::{LIMIT, Ours, ROLES, Role, Theirs, accept, connect_to, next_message, pair, within};
 
 /// Identities at the limits of what is allowed: one octet, 255 octets, and no text.
 fn identities() -> [Vec<u8>; 4] {
@@ -96,9 +97,9 @@ async fn what_a_handshake_tells_us_of_libzmq() {
         assert_eq!(peer.socket_type(), SocketType::Dealer);
         assert_eq!(peer.version(), Version::V3_1);
         assert_eq!(peer.negotiated_version(), Version::V3_1);
-        assert_eq!(peer.mechanism(), MechanismName::NULL);
-        assert!(!peer.is_encrypted());
-        assert_eq!(peer.public_key(), None);
+        assert_eq!(peer.mechanism(), security::NAME);
+        assert_eq!(peer.is_encrypted(), security::NAME != MechanismName::NULL);
+        assert_eq!(peer.public_key().copied(), security::their_key(role));
         let properties: Vec<_> = peer.properties().iter().map(|(name, value)| (name, value.as_ref())).collect();
         assert_eq!(
             properties,
@@ -143,12 +144,13 @@ fn name(number: usize) -> String {
 #[tokio::test]
 async fn fifty_dealers_of_ours_share_one_router() {
     let mut theirs = Theirs::new(SocketKind::Router);
+    security::equip(theirs.socket(), Role::WeConnect);
     let endpoint = theirs.socket().bind("tcp://127.0.0.1:*").unwrap();
     let mut dealers: Vec<Ours> = Vec::new();
     for number in 0..MANY {
         let config = with_identity(SocketType::Dealer, name(number).as_bytes());
         let stream = connect_to(&endpoint).await;
-        dealers.push(within("a handshake", Connection::handshake(stream, &config, &Null::new())).await.unwrap());
+        dealers.push(within("a handshake", security::handshake(stream, &config, Role::WeConnect)).await.unwrap());
     }
     for (number, dealer) in dealers.iter_mut().enumerate() {
         dealer.send(&octets(number as u64, 1000 + number)).await.unwrap();
@@ -178,15 +180,16 @@ async fn fifty_dealers_of_libzmqs_are_told_apart_by_us() {
         .map(|number| {
             let dealer = context.socket(SocketKind::Dealer).unwrap();
             dealer.set_routing_id(name(number).as_bytes()).unwrap();
+            security::equip(&dealer, Role::WeAccept);
             dealer.connect(&endpoint).unwrap();
             dealer
         })
         .collect();
     let mut connections = Vec::new();
     for _ in 0..MANY {
-        let stream = within("accepting", listener.accept()).await.unwrap().0;
+        let stream = accept(&listener).await;
         let config = ConnectionConfig::new(SocketType::Router);
-        connections.push(within("a handshake", Connection::handshake(stream, &config, &Null::new())).await.unwrap());
+        connections.push(within("a handshake", security::handshake(stream, &config, Role::WeAccept)).await.unwrap());
     }
     for connection in &mut connections {
         let identity = connection.peer().identity().as_bytes().clone();

@@ -5,13 +5,15 @@ use zmtp_connection::codec::SocketType;
 use zmtp_connection::{ConnectionConfig, DecodeError, Limits, RecvError};
 
 use crate::payload::octets;
+use crate::security;
 use crate::theirs::{ROLES, Role, Theirs, next_message, pair, within};
 
 #[tokio::test]
 async fn libzmq_drops_us_for_a_frame_above_its_maxmsgsize() {
     for role in ROLES {
         let mut theirs = Theirs::new(SocketKind::Pull);
-        theirs.socket().set_maxmsgsize(1000).unwrap();
+        // It counts what is on the wire.
+        theirs.socket().set_maxmsgsize(1000 + i64::try_from(security::OVERHEAD).unwrap()).unwrap();
         let mut ours = theirs.accept_as(role, &ConnectionConfig::new(SocketType::Push)).await;
         // Each frame counts alone.
         let largest = octets(1, 1000);
@@ -59,13 +61,14 @@ async fn a_frame_above_our_limit_is_a_typed_error() {
     }
 }
 
-/// Sixteen megabytes announced by a real peer: refused by the header.
+/// Sixteen megabytes announced by a real peer: refused by the header, and so by the size on the wire.
 #[tokio::test]
 async fn a_huge_frame_is_refused_before_it_has_arrived() {
     let limits = Limits::new().max_frame(1 << 20);
     let huge = vec![octets(3, 16 << 20)];
     let error = refused(limits, Role::WeConnect, vec![octets(1, 1 << 20)], huge).await;
-    assert_eq!(error, DecodeError::FrameTooLarge { size: 16 << 20, limit: 1 << 20 });
+    let announced = (16 << 20) + security::OVERHEAD as u64;
+    assert_eq!(error, DecodeError::FrameTooLarge { size: announced, limit: 1 << 20 });
 }
 
 #[tokio::test]

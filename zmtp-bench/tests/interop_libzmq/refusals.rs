@@ -6,10 +6,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use zmtp_bench::peers::libzmq::{EventKind, ProtocolError, SocketKind};
 use zmtp_connection::codec::{Command, ErrorReason, MechanismError, MechanismName, Refusal, SocketType, Verdict};
-use zmtp_connection::{Connection, ConnectionConfig, HandshakeCause, HandshakeError, Null, Stage};
+use zmtp_connection::{Connection, ConnectionConfig, HandshakeCause, HandshakeError, Null, Stage, decide};
 
 use crate::raw;
-use crate::theirs::{ROLES, Role, Theirs, connect_to, kind_of, next_message, within};
+use crate::theirs::{ROLES, Role, Theirs, accept, connect_to, kind_of, next_message};
 
 /// A libzmq that is to come back does so after this long.
 const RECONNECT_IVL: Duration = Duration::from_millis(10);
@@ -109,10 +109,6 @@ async fn callers(kind: SocketKind) -> (TcpListener, Theirs) {
     (listener, theirs)
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
-    within("accepting libzmq", listener.accept()).await.unwrap().0
-}
-
 /// Nobody calls for a while. The one wait here that nothing can end early.
 async fn assert_nobody_calls(listener: &TcpListener) {
     assert!(timeout(QUIET, listener.accept()).await.is_err(), "libzmq came back");
@@ -131,9 +127,9 @@ async fn a_libzmq_whose_type_we_refused_does_not_come_back() {
 /// Refuses a caller by verdict, in place of our READY.
 async fn refuse(listener: &TcpListener, refusal: Refusal) -> HandshakeError {
     let config = ConnectionConfig::new(SocketType::Pull);
-    let judge = |_| std::future::ready(Verdict::Refuse(refusal));
+    let judge = decide(move |_| Verdict::Refuse(refusal.clone()));
     let null = Null::with_authorization();
-    Connection::handshake_with(accept(listener).await, &config, &null, judge).await.unwrap_err()
+    Connection::handshake_with(accept(listener).await, &config, &null, &judge).await.unwrap_err()
 }
 
 #[tokio::test]

@@ -10,23 +10,15 @@ use zmtp_bench::peers::libzmq::{
     Context, EventKind, Message, Monitor, MonitorEvent, Socket, SocketKind, SocketOption, ZmqError,
 };
 use zmtp_connection::codec::SocketType;
-use zmtp_connection::{Connection, ConnectionConfig, Event, HandshakeError, Null};
+use zmtp_connection::{Connection, ConnectionConfig, Event, HandshakeError};
 
-pub(crate) type Ours = Connection<TcpStream, Null>;
+use crate::security;
+pub(crate) use crate::security::{ROLES, Role};
+
+pub(crate) type Ours = Connection<TcpStream, security::Mechanism>;
 
 /// Long enough for a busy machine; nothing waits that long when it works.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
-
-/// Who listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// libzmq binds, we connect.
-    WeConnect,
-    /// We bind, libzmq connects.
-    WeAccept,
-}
-
-pub(crate) const ROLES: [Role; 2] = [Role::WeConnect, Role::WeAccept];
 
 /// Fails the test instead of hanging.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
@@ -130,15 +122,14 @@ impl Theirs {
         self.socket().option_int(SocketOption::EVENTS).unwrap();
     }
 
-    /// Meets in this role over TCP, without a handshake from our side.
+    /// Meets in this role over TCP, without a handshake from our side, and without any security but what the socket has.
     pub(crate) async fn meet(&self, role: Role) -> TcpStream {
-        let stream = match role {
-            Role::WeConnect => connect_to(&self.socket().bind("tcp://127.0.0.1:*").unwrap()).await,
-            Role::WeAccept => {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                self.connect_to(&listener);
-                within("accepting libzmq", listener.accept()).await.unwrap().0
-            }
+        let stream = if role.we_listen() {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            self.connect_to(&listener);
+            accept(&listener).await
+        } else {
+            connect_to(&self.socket().bind("tcp://127.0.0.1:*").unwrap()).await
         };
         stream.set_nodelay(true).unwrap();
         stream
@@ -151,8 +142,9 @@ impl Theirs {
 
     /// Meets and shakes hands, whatever comes of it.
     pub(crate) async fn handshake(&self, role: Role, config: &ConnectionConfig) -> Result<Ours, HandshakeError> {
+        security::equip(self.socket(), role);
         let stream = self.meet(role).await;
-        within("the handshake", Connection::handshake(stream, config, &Null::new())).await
+        within("the handshake", security::handshake(stream, config, role)).await
     }
 
     /// Our connection, ready; libzmq agrees that it is.
@@ -167,6 +159,11 @@ impl Theirs {
 /// Connects to an endpoint of libzmq's.
 pub(crate) async fn connect_to(endpoint: &str) -> TcpStream {
     within("connecting to libzmq", TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap())).await.unwrap()
+}
+
+/// Accepts one call of libzmq's.
+pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
+    within("accepting libzmq", listener.accept()).await.unwrap().0
 }
 
 /// A libzmq socket and our connection to it.

@@ -12,7 +12,7 @@ use super::*;
 const CLIENT_PREFIX: &[u8; 16] = b"CurveZMQMESSAGEC";
 const SERVER_PREFIX: &[u8; 16] = b"CurveZMQMESSAGES";
 
-/// Every level that this processor has.
+/// Every level that this processor has, and the one without SIMD.
 fn levels() -> Vec<Level> {
     let best = Level::new();
     #[cfg(target_arch = "x86_64")]
@@ -21,12 +21,13 @@ fn levels() -> Vec<Level> {
         best.as_avx2().map(Level::Avx2),
         best.as_sse4_2().map(Level::Sse4_2),
         best.as_sse2().map(Level::Sse2),
+        Some(Level::fallback()),
     ]
     .into_iter()
     .flatten()
     .collect();
     #[cfg(not(target_arch = "x86_64"))]
-    let levels = vec![best];
+    let levels = vec![best, Level::fallback()];
     levels
 }
 
