@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: runs the criterion benches, then shows every median in one table and one picture.
 
+mod compare;
 mod plot;
 mod progress;
 mod results;
@@ -14,6 +15,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 const PACKAGE: &str = "zmtp-bench";
+/// Features with which others take part.
+const PEERS: &str = "libzmq";
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,9 @@ pub(crate) struct Args {
     /// Stop measuring each as soon as it looks stable: seconds instead of minutes, and noisier.
     #[arg(long)]
     quick: bool,
+    /// Leave out the foreign libraries that we are measured against; then no C++ compiler is needed.
+    #[arg(long)]
+    without_peers: bool,
     /// More arguments for criterion: `-- --save-baseline before`.
     #[arg(last = true)]
     criterion: Vec<String>,
@@ -35,9 +41,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let criterion = target.join("criterion");
 
     // Building and counting apart from measuring, so that the progress is that of the measurements alone.
-    bench(&benches).arg("--no-run").run()?;
+    let bench = || bench(&benches, !args.without_peers);
+    bench().arg("--no-run").run()?;
     let mut arguments: Vec<&str> = args.filter.iter().map(String::as_str).collect();
-    let listing = bench(&benches).arg("--quiet").arg("--").args(&arguments).arg("--list").stdout()?;
+    let listing = bench().arg("--quiet").arg("--").args(&arguments).arg("--list").stdout()?;
     let count = listing.lines().filter(|line| line.ends_with(": benchmark")).count();
     if count == 0 {
         bail!("no benchmark matches {:?}", args.filter.as_deref().unwrap_or_default());
@@ -48,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         arguments.extend(["--quick", "--noplot"]);
     }
     arguments.extend(args.criterion.iter().map(String::as_str));
-    let measuring = bench(&benches).arg("--").args(&arguments).env("CRITERION_HOME", &criterion);
+    let measuring = bench().arg("--").args(&arguments).env("CRITERION_HOME", &criterion);
     let started = SystemTime::now();
     if std::io::stderr().is_terminal() {
         progress::run(measuring, count)?;
@@ -75,9 +82,10 @@ fn benches(metadata: &Metadata) -> Result<Vec<&str>> {
 }
 
 /// Each bench by its name: without one, cargo would hand criterion's arguments to the unit tests too.
-fn bench(benches: &[&str]) -> Process {
+fn bench(benches: &[&str], peers: bool) -> Process {
     let named = benches.iter().flat_map(|bench| ["--bench", bench]);
-    Process::cargo().args(["bench", "--package", PACKAGE]).args(named)
+    let features: &[&str] = if peers { &["--features", PEERS] } else { &[] };
+    Process::cargo().args(["bench", "--package", PACKAGE]).args(features).args(named)
 }
 
 fn report(measurements: &[Measurement], dir: &Path) -> Result<()> {
@@ -98,13 +106,23 @@ fn report(measurements: &[Measurement], dir: &Path) -> Result<()> {
         ]);
     }
     println!("\n{}", table.to_text());
+    let comparisons = compare::tables(measurements);
+    for (group, table) in &comparisons {
+        println!("{group}: medians, and our time as a ratio of theirs\n{}", table.to_text());
+    }
 
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let markdown = dir.join("summary.md");
     let picture = dir.join("summary.svg");
     let text = format!(
-        "# Benchmarks\n\nMedian time per iteration with its 95 % confidence interval.\n\n{}\n![summary](summary.svg)\n",
-        table.to_markdown()
+        "# Benchmarks\n\nMedian time per iteration with its 95 % confidence interval.\n\n{}\n![summary](summary.svg)\n{}",
+        table.to_markdown(),
+        comparisons
+            .iter()
+            .map(|(group, table)| {
+                format!("\n## {group}\n\nMedians, and our time as a ratio of theirs.\n\n{}", table.to_markdown())
+            })
+            .collect::<String>(),
     );
     std::fs::write(&markdown, text).with_context(|| format!("cannot write {}", markdown.display()))?;
     plot::draw(measurements, &picture).with_context(|| format!("cannot draw {}", picture.display()))?;

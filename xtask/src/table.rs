@@ -3,7 +3,7 @@
 /// A table whose first column is text and whose columns are aligned as told.
 #[derive(Debug)]
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
@@ -15,8 +15,9 @@ pub(crate) enum Align {
 }
 
 impl Table {
-    pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+    pub(crate) fn new(columns: &[(&str, Align)]) -> Self {
+        let columns = columns.iter().map(|(heading, align)| ((*heading).to_owned(), *align)).collect();
+        Self { columns, rows: Vec::new() }
     }
 
     /// Adds a row; cells beyond the last column are dropped, missing ones are empty.
@@ -58,7 +59,7 @@ impl Table {
     }
 
     fn headings(&self) -> Vec<String> {
-        self.columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()
+        self.columns.iter().map(|(heading, _)| heading.clone()).collect()
     }
 
     fn widths(&self) -> Vec<usize> {

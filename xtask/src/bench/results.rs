@@ -42,6 +42,13 @@ pub(crate) fn read(criterion: &Path, since: SystemTime) -> Result<Vec<Measuremen
 }
 
 impl Measurement {
+    /// A result for tests of what is made of results.
+    #[cfg(test)]
+    pub(crate) fn timed(group: &str, name: &str, median: f64) -> Self {
+        let name = format!("{group}/{name}");
+        Self { name, group: group.to_owned(), median, low: median, high: median, work: Vec::new() }
+    }
+
     /// Work per second, in words: `12.3 M/s`, `1.2 GB/s`.
     pub(crate) fn rates(&self) -> Vec<String> {
         let per_second = |amount: f64| amount * 1e9 / self.median;
