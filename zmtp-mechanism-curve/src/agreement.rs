@@ -1,47 +1,69 @@
 //! Diffie-Hellman: from two keys to a box.
 //!
+//! The box of two parties is NaCl's `crypto_box`: X25519, then HSalsa20, then XSalsa20-Poly1305. The crate of that name
+//! would do it in one call, but in version 0.9 it multiplies by the secret scalar *reduced modulo the order of the group*,
+//! which is no longer a multiple of 8. To a peer's key with a component of small order it then answers other than
+//! RFC 7748 says, and whether a box opens tells two bits of the secret key. x25519-dalek multiplies by the clamped scalar.
+//! Tests use `crypto_box` as the second opinion on everything else.
+//!
 //! Every public key here is a [`PublicKey`], which cannot be a point of low order: with such a point the shared secret
-//! would be zero whatever the secret key, and the box one that anybody can open. Neither RFC 26 nor `crypto_box`
-//! checks that.
+//! would be zero whatever the secret key, and the box one that anybody can open. RFC 26 is silent about it.
 
-use crypto_box::SalsaBox;
-use crypto_box::aead::AeadInPlace;
-use zmtp_codec::MechanismError;
 use zmtp_codec::keys::{PublicKey, SecretKey};
 
 use crate::cipher::{SecretBox, hsalsa20};
-use crate::wire::TAG_LEN;
 
-/// NaCl's `crypto_box` between two key pairs, for the boxes of the handshake that no other key opens.
-pub(crate) struct PublicBox(SalsaBox);
-
-impl PublicBox {
-    /// One scalar multiplication, about 60 µs.
-    pub(crate) fn new(theirs: &PublicKey, ours: &SecretKey) -> Self {
-        Self(SalsaBox::new(&(*theirs.as_bytes()).into(), &(*ours.danger_as_bytes()).into()))
-    }
-
-    /// Seals what stands behind the first 16 octets of `boxed`, and puts the tag there.
-    pub(crate) fn seal<const N: usize>(&self, nonce: &[u8; 24], mut boxed: [u8; N]) -> Result<[u8; N], MechanismError> {
-        const BROKEN: MechanismError = MechanismError::Local("a box of the handshake could not be sealed");
-        let (tag, text) = boxed.split_first_chunk_mut::<TAG_LEN>().ok_or(BROKEN)?;
-        *tag = self.0.encrypt_in_place_detached(nonce.into(), &[], text).map_err(|_| BROKEN)?.into();
-        Ok(boxed)
-    }
-
-    /// Opens `boxed`, whose plaintext then stands behind the first 16 octets.
-    pub(crate) fn open<'a>(&self, nonce: &[u8; 24], boxed: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let (tag, text) = boxed.split_first_chunk_mut::<TAG_LEN>()?;
-        self.0.decrypt_in_place_detached(nonce.into(), &[], text, (&*tag).into()).ok()?;
-        Some(text)
-    }
-}
-
-/// The box of the two transient keys, under whose key the whole session runs. `crypto_box` keeps its key to itself, so
-/// this one is made of X25519 and HSalsa20 as that is. `None` when the peer's point contributed nothing.
+/// The box between the owner of a key and us: `None` when the peer's point contributed nothing.
 ///
-/// One scalar multiplication.
-pub(crate) fn session_box(theirs: &PublicKey, ours: &SecretKey) -> Option<SecretBox> {
+/// One scalar multiplication, about 60 µs.
+pub(crate) fn agree(theirs: &PublicKey, ours: &SecretKey) -> Option<SecretBox> {
     let shared = ours.diffie_hellman(theirs)?;
     Some(SecretBox::new(hsalsa20(shared.danger_as_bytes(), &[0; 16])))
+}
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+    use curve25519_dalek::scalar::Scalar;
+
+    use super::*;
+
+    fn secret(seed: u8) -> SecretKey {
+        SecretKey::from_bytes(core::array::from_fn(|i| seed.wrapping_mul(73) ^ (i as u8).wrapping_mul(151) ^ 0x5a))
+            .unwrap()
+    }
+
+    fn agreed(point: curve25519_dalek::EdwardsPoint, ours: &SecretKey) -> SecretBox {
+        agree(&PublicKey::from_bytes(&point.to_montgomery().to_bytes()).unwrap(), ours).unwrap()
+    }
+
+    /// Were it not the same, whether a box opens would tell what the secret key is modulo 8. A peer is free to send such
+    /// a key: it is not of low order, only a part of it is.
+    #[test]
+    fn a_component_of_small_order_in_a_peers_key_changes_nothing() {
+        for seed in 0..32 {
+            let (ours, theirs) = (secret(seed), Scalar::from(1_000_003 + u64::from(seed)));
+            let honest = theirs * ED25519_BASEPOINT_POINT;
+            let mut boxed = [0; 20];
+            agreed(honest, &ours).seal(&[9; 24], b"text", &mut boxed);
+            for torsion in EIGHT_TORSION {
+                let mut opened = boxed;
+                let text = agreed(honest + torsion, &ours).open(&[9; 24], &mut opened).map(|text| text.to_vec());
+                assert_eq!(text.as_deref(), Some(&b"text"[..]));
+            }
+        }
+    }
+
+    #[test]
+    fn two_parties_agree_and_crypto_box_agrees_with_them() {
+        use crypto_box::aead::AeadInPlace as _;
+
+        let (a, b) = (secret(1), secret(2));
+        let mut boxed = [0; 20];
+        agree(&b.public_key(), &a).unwrap().seal(&[7; 24], b"text", &mut boxed);
+        let theirs = crypto_box::SalsaBox::new(&(*a.public_key().as_bytes()).into(), &(*b.danger_as_bytes()).into());
+        let (tag, text) = boxed.split_first_chunk_mut::<16>().unwrap();
+        theirs.decrypt_in_place_detached(&[7; 24].into(), &[], text, (&*tag).into()).unwrap();
+        assert_eq!(text, b"text");
+    }
 }

@@ -44,6 +44,7 @@ mod salsa20;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use fearless_simd::{Level, Simd, dispatch};
@@ -66,14 +67,16 @@ const CHUNK: usize = 8192;
 const FIRST: usize = BLOCK - KEY;
 
 /// XSalsa20-Poly1305 for single boxes: handshake commands, vouch and cookie.
+///
+/// The key is on the heap, where it stays when the state of a handshake is moved, and so is wiped where it was.
 pub(crate) struct SecretBox {
-    key: Zeroizing<[u8; 32]>,
+    key: Box<Zeroizing<[u8; 32]>>,
 }
 
 impl SecretBox {
     /// A box under `key`, the result of a key agreement or a secret of one's own.
     pub(crate) fn new(key: [u8; 32]) -> Self {
-        Self { key: Zeroizing::new(key) }
+        Self { key: Box::new(Zeroizing::new(key)) }
     }
 
     /// Writes tag and ciphertext of `plain` to `boxed`, which is 16 octets longer. A nonce must never be used twice.

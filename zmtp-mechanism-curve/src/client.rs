@@ -11,7 +11,7 @@ use zmtp_codec::{
     Role, Session, Verdict, WireCommand,
 };
 
-use crate::agreement::{PublicBox, session_box};
+use crate::agreement::agree;
 use crate::cipher::SecretBox;
 use crate::session::{CurveOpener, CurveSealer, Sequence, client_halves};
 use crate::wire::{
@@ -62,9 +62,12 @@ impl CurveClient {
         self
     }
 
-    /// Refuses a peer that skips a number: then a frame cut out on the way is noticed at once, and not only by the
-    /// message that it leaves incomplete. Off by default, since RFC 26 does not ask a peer to count without gaps;
-    /// libzmq does, from 4.1 on.
+    /// Refuses a peer that skips a number, so that whatever is cut out on the way is noticed with the next frame.
+    ///
+    /// Without it, someone on the path can cut out any frames, also some of a multipart message: what is left then arrives
+    /// as a message that nobody has sent, the head of one and the tail of another perhaps. Off by default, since RFC 26
+    /// does not ask a peer to count without gaps; every libzmq from 4.1 on does, so there is nothing against it among
+    /// those.
     #[must_use]
     pub const fn refuse_gaps(mut self) -> Self {
         self.sequence = Sequence::Gapless;
@@ -97,9 +100,11 @@ impl Mechanism for CurveClient {
 
     fn start(&self, cx: HandshakeContext<'_>, out: &mut Commands) -> Result<Progress<ClientHandshake>, MechanismError> {
         let transient = crate::transient(&self.entropy)?;
-        let server_box = PublicBox::new(&self.server_key, transient.secret_key());
-        let boxed: [u8; TAG_LEN + 64] =
-            server_box.seal(&short_nonce(short::HELLO, HELLO_COUNTER), [0; TAG_LEN + 64])?;
+        // A `PublicKey` is no point of low order, so this does not fail.
+        let server_box = agree(&self.server_key, transient.secret_key())
+            .ok_or(MechanismError::Local("the server's public key is a point of low order"))?;
+        let mut boxed = [0; TAG_LEN + 64];
+        server_box.seal(&short_nonce(short::HELLO, HELLO_COUNTER), &[0; 64], &mut boxed);
         out.push(
             HELLO,
             &[&VERSION, &[0; PADDING_LEN], transient.public_key().as_bytes(), &HELLO_COUNTER.to_be_bytes(), &boxed],
@@ -118,7 +123,7 @@ pub struct ClientHandshake {
 
 /// What is awaited.
 enum State {
-    Welcome { client: CurveClient, transient: KeyPair, server_box: PublicBox, metadata: Vec<u8> },
+    Welcome { client: CurveClient, transient: KeyPair, server_box: SecretBox, metadata: Vec<u8> },
     Ready { client: CurveClient, session: SecretBox },
 }
 
@@ -157,7 +162,7 @@ impl CurveClient {
     fn initiate(
         &self,
         transient: &KeyPair,
-        server_box: &PublicBox,
+        server_box: &SecretBox,
         metadata: &[u8],
         welcome: &Welcome<'_>,
         out: &mut Commands,
@@ -168,14 +173,14 @@ impl CurveClient {
         let (their_transient, cookie) = opened.split_first_chunk::<KEY_LEN>().ok_or(FORGED)?;
         debug_assert_eq!(cookie.len(), COOKIE_LEN);
         let their_transient = PublicKey::from_bytes(their_transient).map_err(|_| FORGED)?;
-        let session = session_box(&their_transient, transient.secret_key()).ok_or(FORGED)?;
+        let session = agree(&their_transient, transient.secret_key()).ok_or(FORGED)?;
 
         let mut random = [0; 16];
         self.entropy.fill(&mut random).map_err(|_| crate::NO_ENTROPY)?;
-        let vouch: [u8; VOUCH_LEN - 16] =
-            compose([&[0; TAG_LEN], transient.public_key().as_bytes(), self.server_key.as_bytes()]);
-        let vouch =
-            PublicBox::new(&their_transient, self.keys.secret_key()).seal(&long_nonce(long::VOUCH, &random), vouch)?;
+        let keys: [u8; 2 * KEY_LEN] = compose([transient.public_key().as_bytes(), self.server_key.as_bytes()]);
+        let mut vouch = [0; VOUCH_LEN - 16];
+        let vouch_box = agree(&their_transient, self.keys.secret_key()).ok_or(FORGED)?;
+        vouch_box.seal(&long_nonce(long::VOUCH, &random), &keys, &mut vouch);
 
         // Who we are is secret from everybody but the server.
         let mut plain = Zeroizing::new(Vec::with_capacity(KEY_LEN + VOUCH_LEN + metadata.len()));

@@ -18,7 +18,7 @@ use zmtp_codec::{
     MechanismName, Progress, Properties, Refusal, Role, Session, Verdict, WireCommand,
 };
 
-use crate::agreement::{PublicBox, session_box};
+use crate::agreement::agree;
 use crate::cipher::SecretBox;
 use crate::half_open::{HalfOpen, HalfOpenGuard};
 use crate::session::{CurveOpener, CurveSealer, Sequence, server_halves};
@@ -93,8 +93,10 @@ impl CurveServer {
     }
 
     /// Bears `limit` half-open handshakes at a time, those that have had a WELCOME and are not complete; 4096 unless
-    /// said otherwise. A HELLO beyond that fails with [`MechanismError::Busy`] and in silence, so that the client
-    /// comes back. An INITIATE under the application's judgement still counts.
+    /// said otherwise, and with 0 nobody gets in. A HELLO beyond that fails with [`MechanismError::Busy`] and in silence,
+    /// so that the client comes back. An INITIATE under the application's judgement still counts.
+    ///
+    /// The count starts anew here: clones made before go on with the old one.
     #[must_use]
     pub fn with_half_open_limit(mut self, limit: usize) -> Self {
         self.half_open = HalfOpen::new(limit);
@@ -236,7 +238,7 @@ impl CurveServer {
         let their_transient = PublicKey::from_bytes(hello.transient).map_err(|_| FORGED)?;
         let nonce = short_nonce(short::HELLO, hello.counter);
         let fits = |(index, keys): (usize, &KeyPair)| {
-            let client_box = PublicBox::new(&their_transient, keys.secret_key());
+            let client_box = agree(&their_transient, keys.secret_key())?;
             let mut boxed = *hello.boxed;
             let zeros = client_box.open(&nonce, &mut boxed)?;
             // libzmq does not look at what is in the box.
@@ -256,9 +258,9 @@ impl CurveServer {
         let mut cookie = [0; COOKIE_LEN - 16];
         cookie_key.seal(&long_nonce(long::COOKIE, &cookie_nonce), &*contents, &mut cookie);
 
-        let boxed: [u8; TAG_LEN + KEY_LEN + COOKIE_LEN] =
-            compose([&[0; TAG_LEN], transient.public_key().as_bytes(), &cookie_nonce, &cookie]);
-        let boxed = client_box.seal(&long_nonce(long::WELCOME, &welcome_nonce), boxed)?;
+        let contents: [u8; KEY_LEN + COOKIE_LEN] = compose([transient.public_key().as_bytes(), &cookie_nonce, &cookie]);
+        let mut boxed = [0; TAG_LEN + KEY_LEN + COOKIE_LEN];
+        client_box.seal(&long_nonce(long::WELCOME, &welcome_nonce), &contents, &mut boxed);
         out.push(WELCOME, &[&welcome_nonce, &boxed]);
         Ok(Welcomed { cookie_key, key_index, place })
     }
@@ -275,7 +277,7 @@ impl CurveServer {
             our_transient.try_into().ok().and_then(|octets: [u8; KEY_LEN]| SecretKey::from_bytes(octets).ok());
         let our_transient = our_transient.ok_or(FORGED)?;
 
-        let session = session_box(&their_transient, &our_transient).ok_or(FORGED)?;
+        let session = agree(&their_transient, &our_transient).ok_or(FORGED)?;
         let mut boxed = Zeroizing::new(initiate.boxed.to_vec());
         let opened = session.open(&short_nonce(short::INITIATE, initiate.counter), &mut boxed).ok_or(FORGED)?;
         let (key, rest) = opened.split_first_chunk_mut::<KEY_LEN>().ok_or(FORGED)?;
@@ -283,10 +285,12 @@ impl CurveServer {
         let (vouch_nonce, vouch) = vouch.split_first_chunk_mut::<16>().ok_or(FORGED)?;
 
         let key = PublicKey::from_bytes(key).map_err(|_| FORGED)?;
-        let vouched = PublicBox::new(&key, &our_transient).open(&long_nonce(long::VOUCH, vouch_nonce), vouch);
+        let vouch_box = agree(&key, &our_transient).ok_or(FORGED)?;
+        let vouched = vouch_box.open(&long_nonce(long::VOUCH, vouch_nonce), vouch);
         let our_key = self.keys.get(welcomed.key_index).ok_or(FORGED)?.public_key();
         let expected: [u8; 2 * KEY_LEN] = compose([their_transient.as_bytes(), our_key.as_bytes()]);
-        // libzmq looks at the first half alone; then a server that a client has also talked to could pass the vouch on.
+        // libzmq looks at the first half alone, which binds the client's key to this connection. The second one says that
+        // this server is whom the client wants to talk to.
         if !bool::from(vouched.ok_or(FORGED)?.ct_eq(&expected)) {
             return Err(FORGED);
         }

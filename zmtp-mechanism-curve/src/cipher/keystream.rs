@@ -23,8 +23,8 @@ pub(super) const KEY: usize = 32;
 /// is used: a wrong guess costs time, and nothing else. (The stack and the registers of a pass cannot be wiped; nothing
 /// in Rust can.)
 pub(super) struct KeyStream {
-    key: Zeroizing<[u32; 8]>,
-    /// In a place of its own, since the halves of a session are moved about.
+    /// Both in a place of their own: the halves of a session are moved about, and what is moved is not wiped where it was.
+    key: Box<Zeroizing<[u32; 8]>>,
     ahead: Box<Ahead>,
 }
 
@@ -42,7 +42,7 @@ struct Ahead {
 impl KeyStream {
     pub(super) fn new(subkey: &[u8; 32]) -> Self {
         Self {
-            key: Zeroizing::new(salsa20::key_words(subkey)),
+            key: Box::new(Zeroizing::new(salsa20::key_words(subkey))),
             ahead: Box::new(Ahead {
                 blocks: [[0; BLOCK]; MAX_LANES],
                 counters: [0; MAX_LANES],
