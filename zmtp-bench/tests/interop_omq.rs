@@ -20,11 +20,11 @@ use tokio::time::timeout;
 use zmtp_bench::peers::omq::{OmqError, Peer, Received, Security, SocketType as Kind, TIMEOUT};
 use zmtp_connection::codec::{
     AnyMechanism, Command, FrameHeader, GREETING_LEN, Group, HeartbeatContext, MechanismError, MechanismName, Ping,
-    SocketType, Subscription, Ttl, Version,
+    SocketType, Subscription, Ttl, Verdict, Version,
 };
 use zmtp_connection::{
     AllowList, Connection, ConnectionConfig, CurveClient, CurveServer, Event, HandshakeCause, HandshakeError,
-    HeartbeatConfig, KeyPair, Null, SecretKey, Stage,
+    HeartbeatConfig, KeyPair, Null, SecretKey, Stage, decide,
 };
 
 use payload::{assert_same, message, octets};
@@ -152,7 +152,14 @@ async fn handshakes(
     let (stream, other) = tcp(we_listen).await;
     let peer = spawn_blocking(move || Peer::handshake(other, kind, b"", theirs));
     let list = AllowList::new([public(THEIR_SECRET)]);
-    let ours = Connection::handshake_with(stream, config, part.mechanism(), &list);
+    let judge = decide(move |request| match request.mechanism() {
+        // It has no keys that could be on the list.
+        MechanismName::NULL => Verdict::accept(),
+        // Of a server, the key is known beforehand.
+        _ if request.public_key().is_some_and(|key| list.contains(*key)) => Verdict::accept(),
+        _ => Verdict::deny(),
+    });
+    let ours = Connection::handshake_with(stream, config, part.mechanism(), &judge);
     let (ours, peer) = within("the handshakes", async { tokio::join!(ours, peer) }).await;
     (ours, peer.unwrap())
 }

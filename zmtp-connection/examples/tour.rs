@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use zmtp_connection::codec::{AnyMechanism, SocketType};
 use zmtp_connection::{
-    AllowList, AsMessage, Authenticator, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null,
+    AllowAny, AsMessage, Authenticator, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null,
 };
 
 #[tokio::main]
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("A tour of zmtp: a DEALER and a ROUTER, each mechanism in turn.\n");
     let null = || AnyMechanism::new(Null::new());
     println!("NULL");
-    talk(null(), null(), AllowList::default()).await?;
+    talk(null(), null(), AllowAny).await?;
     #[cfg(feature = "curve")]
     curve::show().await?;
     incompatible().await?;
@@ -28,8 +28,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A connection from its first octet to its last. Where the mechanism knows its clients, the server lets in `guests`.
-async fn talk(server: AnyMechanism, client: AnyMechanism, guests: AllowList) -> Result<(), Box<dyn Error>> {
+/// A connection from its first octet to its last. The server lets in whom `judge` lets in.
+async fn talk<A>(server: AnyMechanism, client: AnyMechanism, judge: A) -> Result<(), Box<dyn Error>>
+where
+    A: Authenticator + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     say("listening", format!("ROUTER on {address}"));
@@ -37,7 +40,7 @@ async fn talk(server: AnyMechanism, client: AnyMechanism, guests: AllowList) -> 
     let router = tokio::spawn(async move {
         let (stream, address) = listener.accept().await?;
         let config = ConnectionConfig::new(SocketType::Router);
-        let mut router = Connection::handshake_with(stream, &config, &server, &guests.at(address)).await?;
+        let mut router = Connection::handshake_with(stream, &config, &server, &judge.at(address)).await?;
         say("router", describe(&router));
         // Every message goes back as it came; here it is lent, so nothing is copied until it is queued again.
         while let Some(event) = router.recv_ref().await? {

@@ -21,8 +21,9 @@ pub use request::AuthRequest;
 
 /// Decides which peers are let in.
 ///
-/// One authenticator serves any number of connections at once, by reference. It is asked where the mechanism asks, which
-/// is after the peer has proven who it is, if the mechanism has proofs. What is there to choose from:
+/// One authenticator serves any number of connections at once, by reference. It is asked once about every connection that
+/// it is given to, whatever the mechanism and on whichever side: after the peer has proven who it is, if the mechanism
+/// has proofs, and before anybody gets the connection. What is there to choose from:
 ///
 /// | to | use |
 /// |---|---|
@@ -115,8 +116,9 @@ impl<A: Authenticator + Send + ?Sized> Authenticator for Arc<A> {
 
 /// Lets in every peer, and attaches nothing to it.
 ///
-/// Under a mechanism with keys this is encryption without authentication of clients: a peer has proven that it has some
-/// key, and any key will do.
+/// That is what a client wants under a mechanism which proves the server's key to it, and whoever speaks NULL to
+/// everybody. Under a mechanism with keys this is, for a server, encryption without authentication of clients: a peer has
+/// proven that it has some key, and any key will do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whatever it is told, its answer is the same")]
 pub struct AllowAny;

@@ -184,7 +184,7 @@ impl ConfigBuilder {
     /// The ZAP domain (RFC 27): for which of several services a peer is to be judged. An authenticator sees it in
     /// [`AuthRequest::domain`](crate::AuthRequest::domain); the peer does not. At most 255 octets, empty by default.
     ///
-    /// It does not decide whether anybody is asked, as it does in libzmq: the mechanism does that.
+    /// It does not decide whether anybody is asked, as it does in libzmq: whoever brings an authenticator is asked.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = domain.into();
         self

@@ -217,7 +217,7 @@ async fn under_null_a_judge_sees_address_and_domain_and_nothing_that_the_peer_ha
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_address_is_known_though_nobody_was_asked() {
+async fn the_address_is_known_though_the_mechanism_asked_nobody() {
     let (ours, theirs) = ends();
     let (pull, push) = (server(), client());
     let judge = AllowAny.at(address());

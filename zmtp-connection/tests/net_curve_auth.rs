@@ -15,7 +15,7 @@ use std::time::Duration;
 use curve_support::{
     GREETING, SERVER_GREETING, client, client_key, client_with, hello, keys, public, server, server_key,
 };
-use net_support::{End, complete_within, ends, poll_once};
+use net_support::{Counting, End, complete_within, ends, poll_once};
 use support::wire;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -50,6 +50,21 @@ async fn knock<S: Mechanism, C: Mechanism>(
     let (ours, theirs) = ends();
     let (pull, push) = (pull(), push());
     tokio::join!(Connection::handshake_with(ours, &pull, server, judge), Connection::handshake(theirs, &push, client))
+}
+
+/// As [`knock`], with an authenticator on the client's side too.
+async fn both_judged<S: Mechanism, C: Mechanism>(
+    server: &S,
+    client: &C,
+    of_clients: &(impl Authenticator + ?Sized),
+    of_servers: &(impl Authenticator + ?Sized),
+) -> (Ended<S>, Ended<C>) {
+    let (ours, theirs) = ends();
+    let (pull, push) = (pull(), push());
+    tokio::join!(
+        Connection::handshake_with(ours, &pull, server, of_clients),
+        Connection::handshake_with(theirs, &push, client, of_servers)
+    )
 }
 
 /// Whether the client is let in; both sides have to agree about it.
@@ -193,22 +208,102 @@ async fn a_client_with_another_server_key_fails_on_both_sides_and_reaches_no_jud
     assert_eq!((asked.load(Ordering::Relaxed), server.half_open()), (0, 0));
 }
 
-/// The server says it in the clear, before anybody is asked; the client is let down for good.
+/// The server says it in the clear, after the judge has spoken and to friends only; the client is let down for good.
 #[tokio::test(start_paused = true)]
-async fn socket_types_that_do_not_fit_are_told_to_the_client_and_to_no_judge() {
-    let (ours, theirs) = ends();
+async fn socket_types_that_do_not_fit_are_told_to_who_is_let_in_and_not_to_strangers() {
     let (config, server, client) = (push(), server(), client());
-    let nobody = decide(|_| panic!("somebody was asked"));
-    let (ours, theirs) = tokio::join!(
-        Connection::handshake_with(ours, &config, &server, &nobody),
-        Connection::handshake(theirs, &config, &client)
-    );
-    let (ours, theirs) = (ours.unwrap_err(), theirs.unwrap_err());
+    let list = AllowList::new([client_key()]);
+    let knock = async || {
+        let (ours, theirs) = ends();
+        let judge = Counting::new(&list);
+        let (ours, theirs) = tokio::join!(
+            Connection::handshake_with(ours, &config, &server, &judge),
+            Connection::handshake(theirs, &config, &client)
+        );
+        assert_eq!((judge.asked(), server.half_open()), (1, 0));
+        (ours.unwrap_err(), theirs.unwrap_err())
+    };
+    let (ours, theirs) = knock().await;
     assert!(matches!(ours.cause(), HandshakeCause::Incompatible { .. }), "{ours}");
     assert_eq!((ours.stage(), theirs.stage()), (Stage::Properties, Stage::Mechanism));
     assert_eq!(theirs.peer_reason(), Some(&ErrorReason::INVALID_SOCKET_TYPE));
     assert!(!ours.may_reconnect() && !theirs.may_reconnect());
+
+    list.remove(client_key());
+    let (ours, theirs) = knock().await;
+    assert_eq!((ours.stage(), theirs.stage()), (Stage::Authorization, Stage::Mechanism));
+    assert_eq!(theirs.peer_reason(), Some(&ErrorReason::AUTHENTICATION_FAILURE));
+}
+
+/// A client's authenticator sees the server's key, proven, and the properties of its READY.
+#[tokio::test(start_paused = true)]
+async fn a_client_asks_its_authenticator_once_about_the_server_that_it_has_found() {
+    let (server, client) = (server(), client());
+    let seen = Mutex::new(None);
+    let list = AllowList::default();
+    list.insert_as(server_key(), "the server");
+    let judge = |request: AuthRequest| {
+        let verdict = list.authenticate(request.clone());
+        *seen.lock().unwrap() = Some(request);
+        verdict
+    };
+    let counting = Counting::new(&judge);
+    let (ours, theirs) = knock(&client, &server, &counting).await;
+    assert!(theirs.is_err(), "a server without a judge lets nobody in");
+    assert!(ours.is_err() && counting.asked() == 0, "there is no connection to ask about");
+
+    let (ours, theirs) = both_judged(&server, &client, &AllowAny, &counting).await;
+    assert_eq!(counting.asked(), 1);
+    let request = seen.lock().unwrap().take().unwrap();
+    assert_eq!((request.mechanism(), request.public_key()), (MechanismName::CURVE, Some(&server_key())));
+    assert_eq!((request.socket_type(), request.domain()), (Some(SocketType::Pull), ""));
+    let peer = theirs.as_ref().unwrap().peer();
+    assert_eq!((peer.user_id_str(), peer.public_key()), (Some("the server"), Some(&server_key())));
+    works(ours, theirs).await;
+}
+
+/// The handshake is over by then, and what is not sealed would break the protocol.
+#[tokio::test(start_paused = true)]
+async fn a_client_refuses_a_server_in_silence() {
+    for verdict in [Verdict::deny(), Verdict::internal_error(), Verdict::try_later()] {
+        let (ours, peer) = ends();
+        let (config, mechanism) = (push(), client());
+        let judge = decide(|_| verdict.clone());
+        peer.put(&SERVER_GREETING);
+        let mut handshake = pin!(Connection::handshake_with(ours, &config, &mechanism, &judge));
+        assert!(poll_once(handshake.as_mut()).is_pending());
+        let (welcome, their_transient) = curve_support::welcome(&peer.taken()[64..]);
+        peer.put(&welcome);
+        assert!(poll_once(handshake.as_mut()).is_pending());
+        assert_eq!(curve_support::split_frame(&peer.taken()).1[..9], *b"\x08INITIATE");
+        peer.put(&curve_support::ready(&their_transient, &curve_support::metadata("PULL")).0);
+        let error = handshake.await.unwrap_err();
+        assert_eq!(error.stage(), Stage::Authorization);
+        assert_eq!(error.may_reconnect(), verdict == Verdict::try_later());
+        let MechanismError::Refused(refusal) = mechanism_error(&error) else { panic!("{error}") };
+        assert_eq!(Verdict::Refuse(refusal.clone()), verdict);
+        assert_eq!(peer.taken(), b"", "not a word");
+        assert!(peer.incoming().is_closed() && peer.outgoing().is_abandoned());
+    }
+    // The server has let the client in, and sees it leave.
+    let server = server();
+    let (ours, theirs) = both_judged(&server, &client(), &AllowAny, &AllowList::default()).await;
+    assert_eq!(theirs.unwrap_err().stage(), Stage::Authorization);
+    assert_eq!(ours.unwrap().recv().await.unwrap(), None);
     assert_eq!(server.half_open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_asks_once_about_a_client_that_it_lets_in_and_once_about_one_that_it_refuses() {
+    for list in [AllowList::new([client_key()]), AllowList::default()] {
+        let judge = Counting::new(&list);
+        let let_in = is_let_in(&server(), &client(), &judge).await;
+        assert_eq!((let_in, judge.asked()), (!list.is_empty(), 1));
+        // Chosen at run time it is no different.
+        let judge = Counting::new(&list);
+        let ended = knock(&AnyMechanism::new(server()), &client(), &judge).await;
+        assert_eq!((ended.0.is_ok(), judge.asked()), (!list.is_empty(), 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]

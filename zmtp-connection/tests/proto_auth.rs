@@ -8,7 +8,7 @@ use support::fake::Fake;
 use support::{NOW, wire};
 use zmtp_connection::codec::{Admission, Claim, Mechanism, MechanismName, Properties, SocketType, Verdict};
 use zmtp_connection::proto::{Authorize, Establish, Outcome};
-use zmtp_connection::{AllowList, AuthRequest, ConfigError, ConnectionConfig, Null, PeerAddress};
+use zmtp_connection::{AllowList, AuthRequest, ConfigError, ConnectionConfig, Null, PeerAddress, Stage};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -85,6 +85,48 @@ fn under_null_the_request_has_the_domain_and_no_claims() {
     let request = asked(&config, &null, &wire::GREETING).request();
     assert_eq!((request.mechanism(), request.domain()), (MechanismName::NULL, "jobs"));
     assert!(request.properties().is_none() && request.public_key().is_none());
+}
+
+fn ready<'a, M: Mechanism>(config: &'a ConnectionConfig, mechanism: &'a M, octets: &[u8]) -> support::Ready<M> {
+    match support::feed(config, mechanism, octets, usize::MAX) {
+        Outcome::Ready(ready) => ready,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A driver asks about a peer that its mechanism lets in unasked.
+#[test]
+fn a_peer_that_is_ready_unasked_can_be_judged_all_the_same() {
+    let config = ConnectionConfig::builder(SocketType::Pull).domain("jobs").build().unwrap();
+    let octets = [&wire::GREETING[..], &wire::ready("PUSH")].concat();
+    let mut established = ready(&config, &support::NULL, &octets);
+    assert_eq!(established.request(&config).address(), None);
+    established.peer.set_address(PeerAddress::Other("in memory".into()));
+    let request = established.request(&config);
+    assert_eq!((request.mechanism(), request.domain()), (MechanismName::NULL, "jobs"));
+    assert_eq!((request.address(), request.public_key()), (established.peer.address(), None));
+    assert_eq!(request.socket_type(), Some(SocketType::Push));
+    let established = established.decide(Verdict::accept_as("seven")).unwrap();
+    assert_eq!(established.peer.user_id_str(), Some("seven"));
+
+    // What still waits goes out before the ERROR; where nothing is said, nothing goes out.
+    let own = [&wire::GREETING[..], &wire::ready("PULL"), &wire::error("400")].concat();
+    for (verdict, last_words) in [(Verdict::deny(), own), (Verdict::try_later(), Vec::new())] {
+        let failure = ready(&config, &support::NULL, &octets).decide(verdict).unwrap_err();
+        assert_eq!((failure.error.stage(), failure.last_words), (Stage::Authorization, last_words));
+    }
+}
+
+#[test]
+fn under_a_mechanism_that_seals_a_late_refusal_has_no_last_words() {
+    let config = ConnectionConfig::new(SocketType::Push);
+    let client = Fake::client(KEY);
+    let octets = [&wire::greeting("FAKE")[..], &wire::command("WELCOME", b""), &wire::ready("PULL")].concat();
+    for verdict in [Verdict::deny(), Verdict::internal_error(), Verdict::try_later()] {
+        let failure = ready(&config, &client, &octets).decide(verdict).unwrap_err();
+        assert_eq!((failure.error.stage(), failure.last_words), (Stage::Authorization, Vec::new()));
+    }
+    assert!(ready(&config, &client, &octets).decide(Verdict::accept()).is_ok());
 }
 
 #[test]

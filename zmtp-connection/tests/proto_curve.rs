@@ -174,9 +174,10 @@ fn an_error_from_the_server_ends_the_clients_handshake_at_either_step() {
     }
 }
 
-/// What a server makes of properties that cannot be, and tells the client: C17, C25.
+/// What a server makes of properties that cannot be, and tells a client that it would let in: C17, C25. One that it would
+/// not learns that, and nothing of what would have been right.
 #[test]
-fn a_server_refuses_unfit_properties_with_one_error_in_the_clear_and_asks_nobody() {
+fn a_server_refuses_unfit_properties_with_one_error_in_the_clear_after_the_verdict() {
     let identity = property("Identity", &[b'i'; 256]);
     let cases = [
         (Vec::new(), ErrorReason::MISSING_SOCKET_TYPE),
@@ -188,8 +189,19 @@ fn a_server_refuses_unfit_properties_with_one_error_in_the_clear_and_asks_nobody
     ];
     for (at, (properties, reason)) in cases.into_iter().enumerate() {
         let (pull, server) = (pull(), server());
-        let (establish, welcome) = welcomed(&pull, &server);
-        let failure = failed(give(establish, &initiate(&welcome, &properties).0));
+        let asked = || {
+            let (establish, welcome) = welcomed(&pull, &server);
+            let Outcome::Authorize(authorize) = give(establish, &initiate(&welcome, &properties).0) else {
+                panic!("{at}: nobody was asked")
+            };
+            assert!(authorize.transmit().is_empty(), "nothing is said before the verdict");
+            authorize
+        };
+        for (verdict, last_words) in [(Verdict::deny(), error("400")), (Verdict::try_later(), Vec::new())] {
+            let failure = failed(asked().decide(verdict, NOW));
+            assert_eq!((failure.error.stage(), failure.last_words), (Stage::Authorization, last_words), "{at}");
+        }
+        let failure = failed(asked().decide(Verdict::accept_as("alice"), NOW));
         assert_eq!(failure.error.stage(), Stage::Properties, "{at}");
         let as_expected = match failure.error.cause() {
             HandshakeCause::SocketType(SocketTypeError::Missing) => at < 2,

@@ -139,10 +139,15 @@ fn a_refused_peer_receives_the_error_and_a_silent_refusal_says_nothing() {
 }
 
 #[test]
-fn a_claim_of_an_unsuitable_socket_type_is_refused_before_anybody_is_asked() {
+fn a_claim_of_an_unsuitable_socket_type_is_refused_once_the_peer_would_be_let_in() {
     let (client, server) = (ConnectionConfig::new(SocketType::Push), ConnectionConfig::new(SocketType::Pub));
-    let ended = shake((&client, &Fake::client(KEY)), (&server, &Fake::server()), &Verdict::accept(), usize::MAX);
-    assert!(ended.claims.is_empty());
+    let shake = |verdict| shake((&client, &Fake::client(KEY)), (&server, &Fake::server()), &verdict, usize::MAX);
+    let ended = shake(Verdict::deny());
+    assert_eq!(ended.b.unwrap().unwrap_err().stage(), Stage::Authorization);
+    let theirs = ended.a.unwrap().unwrap_err();
+    assert_eq!(theirs.peer_reason(), Some(&ErrorReason::AUTHENTICATION_FAILURE), "a stranger learns no more");
+    let ended = shake(Verdict::accept());
+    assert_eq!(ended.claims.len(), 1);
     let ours = ended.b.unwrap().unwrap_err();
     assert_eq!(ours.stage(), Stage::Properties);
     assert!(matches!(ours.cause(), HandshakeCause::Incompatible { ours: SocketType::Pub, theirs: SocketType::Push }));

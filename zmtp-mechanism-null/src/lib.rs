@@ -20,7 +20,7 @@ pub struct Null {
 }
 
 impl Null {
-    /// NULL as most peers speak it: READY goes out at once and everybody is let in.
+    /// NULL as most peers speak it: READY goes out at once, and this mechanism asks nobody about the peer.
     #[must_use]
     pub const fn new() -> Self {
         Self { asks: false }

@@ -220,7 +220,7 @@ async fn handshake_without_success(theirs: &Theirs, role: Role, ours: Speaks) ->
     within("a failure", handshake).await.unwrap_err()
 }
 
-/// Both sides look at the other's type. As a server, we do before anybody is let in.
+/// Both sides look at the other's type. As a server, we do before our READY.
 #[tokio::test]
 async fn a_wrong_socket_type_is_refused_by_both_sides() {
     for role in ROLES {

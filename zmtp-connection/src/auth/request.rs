@@ -8,15 +8,16 @@ use super::PeerAddress;
 
 /// What is known of a peer when it asks to be let in. How much that is depends on the mechanism:
 ///
-/// | | NULL | a mechanism with keys |
-/// |---|---|---|
-/// | mechanism, domain | yes | yes |
-/// | address | if [`at`](super::Authenticator::at) has told it | likewise |
-/// | credentials | [`Anonymous`](Credentials::Anonymous) | the public key, proven |
-/// | properties, and with them socket type and identity | no, it asks before it has received any | yes, decrypted |
+/// | | NULL that asks (`with_authorization`) | NULL that does not (`new`) | a mechanism with keys |
+/// |---|---|---|---|
+/// | mechanism, domain | yes | yes | yes |
+/// | address | if [`at`](super::Authenticator::at) has told it | likewise | likewise |
+/// | credentials | [`Anonymous`](Credentials::Anonymous) | likewise | the public key, proven |
+/// | properties, and with them socket type and identity | no, it asks before it has received any | yes | yes, decrypted |
 ///
 /// The properties are what the peer says of itself. Names that only a receiving side may set (`User-Id`,
-/// `Peer-Address`) were taken out of them, and the socket type was found to suit ours.
+/// `Peer-Address`) were taken out of them. Where the mechanism asks, it is not yet known whether the rest is any good: a
+/// peer that is let in and whose socket type does not suit ours is turned away after that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthRequest {
     mechanism: MechanismName,
@@ -86,14 +87,15 @@ impl AuthRequest {
         self.properties.as_ref()
     }
 
-    /// The identity that the peer announced, empty if it is anonymous; `None` if it has announced nothing yet. Not
-    /// proven by anything: one who is let in as somebody should be known by a key.
+    /// The identity that the peer announced, empty if it is anonymous; `None` if it has announced nothing yet, or one
+    /// that is too long. Not proven by anything: one who is let in as somebody should be known by a key.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
         self.properties.as_ref()?.identity().ok()
     }
 
-    /// The peer's socket type; `None` if it has announced nothing yet.
+    /// The peer's socket type, which need not be one that suits ours; `None` if it has announced nothing yet, or none that
+    /// we know.
     #[must_use]
     pub fn socket_type(&self) -> Option<SocketType> {
         self.properties.as_ref()?.socket_type().ok()

@@ -83,8 +83,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         Self::establish(io, config, mechanism, None::<&fn(AuthRequest) -> Ready<Verdict>>).await
     }
 
-    /// As [`handshake`](Self::handshake), with an [`Authenticator`] to decide on the peer where the mechanism asks for
-    /// it. What it attaches to the peer is found on [`peer`](Self::peer).
+    /// As [`handshake`](Self::handshake), with an [`Authenticator`] to decide on the peer. What it attaches to the peer is
+    /// found on [`peer`](Self::peer).
+    ///
+    /// It is asked once about every connection, and no connection comes out of here that it has not let in. Where the
+    /// mechanism asks (a CURVE server, `Null::with_authorization`), that is before our READY, and a refused peer hears an
+    /// ERROR or nothing, as the verdict says. Where the mechanism asks nobody (`Null::new`, a client of a server), it is
+    /// when the handshake is complete and our part of it was written: a refused peer then hears the ERROR in the clear
+    /// behind our READY, and under a mechanism that encrypts it sees the connection close. What it has sent by then is
+    /// not delivered.
     ///
     /// It may take its time (a database, another service), which counts against the handshake timeout; nobody else
     /// waits for it. Meanwhile nothing is read, so a peer that has gone is noticed afterwards. If it panics, so does this

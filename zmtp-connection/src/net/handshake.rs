@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use zmtp_codec::{Handshake, Mechanism, Sealer};
+use zmtp_codec::{Handshake, Mechanism, Sealer, Verdict};
 
 use super::clock;
 use super::linger::say_last_words;
 use super::reader::poll_read_buf;
-use crate::auth::Authenticator;
+use crate::auth::{AuthRequest, Authenticator};
 use crate::config::ConnectionConfig;
 use crate::error::{HandshakeCause, HandshakeError, Stage};
 use crate::proto::{Authorize, Encoder, Establish, Established, Outcome};
@@ -87,6 +87,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         A: Authenticator + ?Sized,
     {
         let mut outcome = Establish::new(config, mechanism).advance(clock::now());
+        let mut asked = false;
         loop {
             outcome = match outcome {
                 Outcome::Pending(mut establish) => {
@@ -103,18 +104,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     let Some(authenticator) = authenticator else {
                         return Err((HandshakeError::new(*stage, HandshakeCause::NoAuthenticator), Vec::new()));
                     };
-                    let mut request = authorize.request();
-                    if let Some(address) = authenticator.address() {
-                        request = request.with_address(address.clone());
-                    }
-                    let verdict = authenticator.authenticate(request).await;
+                    let verdict = ask(authenticator, authorize.request()).await;
+                    asked = true;
                     authorize.decide(verdict, clock::now())
                 }
                 Outcome::Ready(mut established) => {
                     // The end of our handshake may still wait, and its time runs. If it cannot be written, the first
                     // to send or receive sees it.
                     let _ = poll_fn(|cx| self.poll_write_all(&mut established.encoder, cx)).await;
-                    return Ok(established);
+                    let Some(authenticator) = authenticator.filter(|_| !asked) else { return Ok(established) };
+                    // The mechanism lets in whoever comes this far. Who has brought an authenticator is asked all the same.
+                    *stage = Stage::Authorization;
+                    let verdict = ask(authenticator, established.request(config)).await;
+                    return established.decide(verdict).map_err(|failure| (failure.error, failure.last_words));
                 }
                 Outcome::Failed(failure) => return Err((failure.error, failure.last_words)),
             };
@@ -159,6 +161,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Has the peer judged, by all that is known of it.
+async fn ask<A: Authenticator + ?Sized>(authenticator: &A, request: AuthRequest) -> Verdict {
+    let request = match authenticator.address() {
+        Some(address) => request.with_address(address.clone()),
+        None => request,
+    };
+    authenticator.authenticate(request).await
 }
 
 /// A state of the handshake that has octets to write.

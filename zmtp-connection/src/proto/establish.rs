@@ -3,9 +3,12 @@
 //! ```text
 //! Establish ──advance──► Pending(Establish)        more octets are needed
 //!                    ├─► Authorize(Authorize)      judge the peer, then decide()
-//!                    ├─► Ready(Established)
+//!                    ├─► Ready(Established)        judge the peer now if nobody was asked before
 //!                    └─► Failed(Failure)           with the last words to send before closing
 //! ```
+//!
+//! Where the mechanism asks about a peer, the answer comes before everything else that is to be said about it: a stranger
+//! hears that it is a stranger, and not which socket type would have been welcome.
 //!
 //! Every step consumes the state, so a failed handshake cannot be continued.
 
@@ -14,9 +17,9 @@ use core::time::Duration;
 use bytes::buf::{BufMut, Limit};
 use bytes::{Buf, BytesMut};
 use zmtp_codec::{
-    Admission, Claim, Command, Commands, ErrorReason, FrameHeader, GREETING_LEN, Greeting, GreetingError, Handshake,
-    HandshakeContext, Mechanism, Progress, Properties, Refusal, Sealer, Session, SocketTypeError, Verdict, Version,
-    WireCommand,
+    Admission, Claim, Command, Commands, Credentials, ErrorReason, FrameHeader, GREETING_LEN, Greeting, GreetingError,
+    Handshake, HandshakeContext, Mechanism, MechanismError, Progress, Properties, Refusal, Sealer, Session,
+    SocketTypeError, Verdict, Version, WireCommand,
 };
 
 use super::decoder::Decoder;
@@ -76,7 +79,8 @@ pub enum Outcome<'a, M: Mechanism> {
     Pending(Establish<'a, M>),
     /// The application is to judge the peer.
     Authorize(Authorize<'a, M>),
-    /// The connection is ready.
+    /// The connection is ready. Not every mechanism asks: if [`Authorize`](Self::Authorize) did not come before, nobody has
+    /// judged the peer, and a driver that has somebody to do it lets it be done now ([`Established::decide`]).
     Ready(Established<<M::Handshake as Handshake>::Sealer, <M::Handshake as Handshake>::Opener>),
     /// The connection has failed.
     Failed(Failure),
@@ -216,10 +220,21 @@ impl<'a, M: Mechanism> Authorize<'a, M> {
     /// Continues with the application's verdict. What it attaches to a peer that it lets in is found on the
     /// [`peer`](Established::peer); of a mechanism that asks several times, the last answer counts. The mechanism learns
     /// only that the peer is let in.
+    ///
+    /// A peer that is let in, and whose properties are known and do not suit us, is refused for that, before anything of
+    /// ours is told to it. One that is not let in hears nothing of them.
     pub fn decide(self, verdict: Verdict, now: Duration) -> Outcome<'a, M> {
-        let Self { mut wire, handshake, .. } = self;
+        let Self { mut wire, handshake, claim } = self;
         let verdict = match verdict {
             Verdict::Accept(admission) => {
+                if let Some(properties) = &claim.properties
+                    && let Err(cause) = check_properties(wire.config, properties)
+                {
+                    let refusal = Refusal::Error(reason_for(&cause));
+                    // Either way the outcome is the failure below; what matters is the ERROR that goes out with it.
+                    let _ = handshake.authorize(Verdict::Refuse(refusal), &mut wire.commands);
+                    return wire.fail(HandshakeError::new(Stage::Properties, cause));
+                }
                 wire.admission = admission;
                 Verdict::accept()
             }
@@ -229,6 +244,54 @@ impl<'a, M: Mechanism> Authorize<'a, M> {
             Ok(progress) => wire.progress(progress, now),
             Err(error) => wire.fail(HandshakeError::new(Stage::Authorization, error)),
         }
+    }
+}
+
+impl<S: Sealer, O> Established<S, O> {
+    /// As [`Authorize::request`], about a peer that is ready although its mechanism has asked nobody: NULL as most speak
+    /// it, and every client of a server. All that will ever be known of the peer is in it, the server's proven key for
+    /// example.
+    ///
+    /// `config` is the configuration of the handshake. Costs as much as [`Authorize::request`].
+    #[must_use]
+    pub fn request(&self, config: &ConnectionConfig) -> AuthRequest {
+        let peer = &self.peer;
+        let credentials = peer.public_key().map_or(Credentials::Anonymous, |key| Credentials::PublicKey(*key));
+        let claim = Claim::new(credentials).with_properties(peer.properties().clone());
+        let request = AuthRequest::new(peer.mechanism(), claim).with_domain(config.shared_domain().clone());
+        match peer.address() {
+            Some(address) => request.with_address(address.clone()),
+            None => request,
+        }
+    }
+
+    /// Lets the peer in, with what is attached to it, or turns it away. What it has sent already is dropped then.
+    ///
+    /// Its handshake was over, so this refusal comes late. In the clear, the last words are an ERROR behind all of our
+    /// handshake, if the refusal has a reason. Under a mechanism that seals, an ERROR in the clear would break the
+    /// protocol: there is nothing to say, and closing the connection says it.
+    ///
+    /// # Errors
+    /// [`Failure`] if the peer is turned away, at [`Stage::Authorization`] and with [`MechanismError::Refused`], as if the
+    /// mechanism had asked.
+    pub fn decide(mut self, verdict: Verdict) -> Result<Self, Failure> {
+        let refusal = match verdict {
+            Verdict::Accept(admission) => {
+                self.peer.admission = admission;
+                return Ok(self);
+            }
+            Verdict::Refuse(refusal) => refusal,
+        };
+        let mut last_words = Vec::new();
+        if let Refusal::Error(reason) = &refusal
+            && self.encoder.is_identity()
+        {
+            let mut commands = Commands::new();
+            commands.push_command(&Command::Error(reason.clone()));
+            last_words.extend(self.encoder.chunks().flatten());
+            last_words.extend_from_slice(commands.as_slice());
+        }
+        Err(Failure { error: HandshakeError::new(Stage::Authorization, MechanismError::Refused(refusal)), last_words })
     }
 }
 
@@ -308,24 +371,17 @@ impl<'a, M: Mechanism> Wire<'a, M> {
         self.send_commands();
         match progress {
             Progress::NeedCommand(handshake) => self.run(handshake, now),
-            Progress::Authorize(handshake, claim) => self.authorize(handshake, claim),
+            Progress::Authorize(handshake, claim) => Outcome::Authorize(self.authorize(handshake, claim)),
             Progress::Complete(session) => self.complete(session, now),
         }
     }
 
-    /// Before the application is asked about a peer, its properties are checked where they are known: here an ERROR
-    /// for it can still be sent by the mechanism.
-    fn authorize(mut self, handshake: M::Handshake, mut claim: Claim) -> Outcome<'a, M> {
-        if let Some(properties) = &claim.properties
-            && let Err(cause) = check_properties(self.config, properties)
-        {
-            let refusal = Refusal::Error(reason_for(&cause));
-            // Either way the outcome is the failure below; what matters is the ERROR that goes out with it.
-            let _ = handshake.authorize(Verdict::Refuse(refusal), &mut self.commands);
-            return self.fail(HandshakeError::new(Stage::Properties, cause));
-        }
+    /// A verdict may take long. Meanwhile the peer occupies what it has claimed and what it has sent behind that, and no
+    /// longer the buffer in which its claim came.
+    fn authorize(mut self, handshake: M::Handshake, mut claim: Claim) -> Authorize<'a, M> {
+        self.input = BytesMut::from(&self.input[..]);
         claim.properties = claim.properties.map(without_reserved);
-        Outcome::Authorize(Authorize { wire: self, handshake, claim })
+        Authorize { wire: self, handshake, claim }
     }
 
     fn complete(mut self, session: Session<SealerOf<M>, OpenerOf<M>>, now: Duration) -> Outcome<'a, M> {
@@ -433,5 +489,42 @@ impl<M: Mechanism> std::fmt::Debug for Outcome<'_, M> {
             Self::Ready(_) => "Ready",
             Self::Failed(_) => "Failed",
         })
+    }
+}
+
+#[cfg(all(test, feature = "null"))]
+mod tests {
+    use zmtp_codec::{MechanismName, Role, SocketType};
+    use zmtp_mechanism_null::Null;
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    /// While a verdict is awaited, only what came behind the claim is kept, and all of that.
+    #[test]
+    fn the_input_buffer_is_given_back_while_a_verdict_is_awaited() {
+        let (config, null) = (ConnectionConfig::new(SocketType::Pull), Null::with_authorization());
+        let greeting = Greeting::new(MechanismName::NULL, Role::Peer.as_server()).to_bytes();
+        let ready = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH";
+        let leftover = [&ready[..], b"\0\x05early", b"\0\x09cut"].concat();
+        for behind in [&b""[..], &leftover] {
+            let mut establish = Establish::new(&config, &null);
+            establish.wire.input.reserve(100_000);
+            establish.receive(&[&greeting[..], behind].concat());
+            let Outcome::Authorize(authorize) = establish.advance(NOW) else { panic!("nobody was asked") };
+            assert_eq!(authorize.wire.input, behind);
+            assert_eq!(authorize.wire.input.capacity(), behind.len());
+            match authorize.decide(Verdict::accept(), NOW) {
+                Outcome::Pending(_) => assert!(behind.is_empty()),
+                Outcome::Ready(mut established) => {
+                    assert_eq!(established.decoder.poll(), Ok(Some(crate::proto::Decoded::Message)));
+                    assert_eq!(established.decoder.take_message().first(), "early");
+                    assert_eq!(established.decoder.poll(), Ok(None));
+                    assert_eq!(established.decoder.into_leftover(), &b"\0\x09cut"[..]);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

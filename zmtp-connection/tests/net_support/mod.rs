@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use zmtp_connection::codec::{Mechanism, SocketType};
-use zmtp_connection::{AllowAny, Connection, ConnectionConfig, Null};
+use zmtp_connection::codec::{Mechanism, SocketType, Verdict};
+use zmtp_connection::{AllowAny, AuthRequest, Authenticator, Connection, ConnectionConfig, Null, PeerAddress};
 
 pub(crate) use pipe::{End, Pipe, ends};
 
@@ -94,4 +94,31 @@ pub(crate) async fn with_peer_of(
     let connection = Connection::handshake(ours, config, &Null::new()).await.unwrap();
     theirs.taken();
     (connection, theirs)
+}
+
+/// An authenticator that counts how often it is asked and leaves the answer to another one.
+pub(crate) struct Counting<'a, A: ?Sized> {
+    judge: &'a A,
+    asked: AtomicUsize,
+}
+
+impl<'a, A: ?Sized> Counting<'a, A> {
+    pub(crate) const fn new(judge: &'a A) -> Self {
+        Self { judge, asked: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl<A: Authenticator + ?Sized> Authenticator for Counting<'_, A> {
+    fn authenticate(&self, request: AuthRequest) -> impl Future<Output = Verdict> + Send {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.judge.authenticate(request)
+    }
+
+    fn address(&self) -> Option<&PeerAddress> {
+        self.judge.address()
+    }
 }
