@@ -12,7 +12,7 @@ const MATRIX: &[Package] = &[
     Package {
         name: "zmtp-codec",
         kind: Kind::Product { no_std: true },
-        feature_sets: &[Default, With(&["tokio-util"]), All],
+        feature_sets: &[Default, With(&["tokio-util"]), With(&["keys"]), All],
     },
     Package { name: "zmtp-mechanism-null", kind: Kind::Product { no_std: true }, feature_sets: &[Default] },
     Package { name: "zmtp-mechanism-curve", kind: Kind::Product { no_std: false }, feature_sets: &[Default] },

@@ -20,8 +20,8 @@
 //! assert_eq!(FrameHeader::decode(b"\x00\x05hello"), Ok(Some((FrameHeader::new(FrameKind::Last, 5), 2))));
 //! ```
 //!
-//! Feature `keys` adds the module `keys`: Curve25519 keys, their text and their certificate files, for mechanisms that have
-//! keys. Feature `tokio-util` adds the framing as a codec for `tokio_util::codec::Framed`. Both need `std`.
+//! Feature `keys` adds, for mechanisms that have keys, the module `keys` (Curve25519 keys, their text and their certificate
+//! files) and `Entropy`. Feature `tokio-util` adds the framing as a codec for `tokio_util::codec::Framed`. Both need `std`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]

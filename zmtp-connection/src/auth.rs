@@ -22,7 +22,7 @@ pub use request::AuthRequest;
 /// Decides which peers are let in.
 ///
 /// One authenticator serves any number of connections at once, by reference. It is asked once about every connection that
-/// it is given to, whatever the mechanism and on whichever side: after the peer has proven who it is, if the mechanism
+/// would come about, whatever the mechanism and on whichever side: after the peer has proven who it is, if the mechanism
 /// has proofs, and before anybody gets the connection. What is there to choose from:
 ///
 /// | to | use |

@@ -70,7 +70,10 @@ pub use net::{Connection, IntoSplit, Joined, Permit, Receiver, Sender};
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
 #[cfg(feature = "curve")]
-pub use zmtp_mechanism_curve::{Certificate, CurveClient, CurveServer, KeyError, KeyPair, PublicKey, SecretKey};
+pub use zmtp_mechanism_curve::{
+    Certificate, CertificateError, CurveClient, CurveServer, Entropy, KeyCountError, KeyError, KeyPair, PublicKey,
+    SecretKey,
+};
 #[cfg(feature = "null")]
 pub use zmtp_mechanism_null::Null;
 

@@ -29,8 +29,12 @@ mod tests {
     use super::*;
 
     fn secret(seed: u8) -> SecretKey {
-        SecretKey::from_bytes(core::array::from_fn(|i| seed.wrapping_mul(73) ^ (i as u8).wrapping_mul(151) ^ 0x5a))
-            .unwrap()
+        let mut octet = seed;
+        SecretKey::from_bytes([0; 32].map(|_: u8| {
+            octet = octet.wrapping_mul(29).wrapping_add(151);
+            octet
+        }))
+        .unwrap()
     }
 
     fn agreed(point: curve25519_dalek::EdwardsPoint, ours: &SecretKey) -> SecretBox {

@@ -12,7 +12,7 @@
 //! and four or eight blocks at a time for long ones ([`poly1305`]). Nanoseconds per sealed frame on Sapphire Rapids at
 //! 2.3 GHz nominal, by level; opening takes as long:
 //!
-//! | payload | here, AVX-512 | here, AVX2 | libsodium | its AVX2 alone | `salsabox` | `crypto_box` |
+//! | payload | here, AVX-512 | here, AVX2 (forced) | libsodium | its AVX2 (forced) | `salsabox` | `crypto_box` |
 //! |--------:|--------------:|-----------:|----------:|---------------:|-----------:|-------------:|
 //! |    16 B |            71 |         88 |       311 |            313 |      1,167 |        1,235 |
 //! |    64 B |           104 |        140 |       454 |            452 |      1,796 |        1,755 |

@@ -61,7 +61,7 @@ pub use client::{ClientHandshake, CurveClient};
 pub use server::{CurveServer, KeyCountError, ServerHandshake};
 pub use session::{CurveOpener, CurveSealer};
 pub use zmtp_codec::Entropy;
-pub use zmtp_codec::keys::{Certificate, KeyError, KeyPair, PublicKey, SecretKey};
+pub use zmtp_codec::keys::{Certificate, CertificateError, KeyError, KeyPair, PublicKey, SecretKey};
 
 const NO_ENTROPY: zmtp_codec::MechanismError =
     zmtp_codec::MechanismError::Local("the operating system has no randomness to give");

@@ -21,6 +21,10 @@ pub struct Null {
 
 impl Null {
     /// NULL as most peers speak it: READY goes out at once, and this mechanism asks nobody about the peer.
+    ///
+    /// Who is refused after that gets an ERROR behind our READY, which libzmq does not heed: it sees the connection close,
+    /// loses what it has sent, and comes back. To refuse peers of libzmq, use
+    /// [`with_authorization`](Self::with_authorization).
     #[must_use]
     pub const fn new() -> Self {
         Self { asks: false }

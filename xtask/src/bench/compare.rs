@@ -11,6 +11,7 @@ const OURS: &str = "zmtp";
 /// A table for each group in which we are not alone, by the group's name.
 pub(crate) fn tables(measurements: &[Measurement]) -> Vec<(String, Table)> {
     let mut groups: Vec<&str> = measurements.iter().map(|measurement| measurement.group.as_str()).collect();
+    groups.sort_unstable();
     groups.dedup();
     groups.into_iter().filter_map(|group| Some((group.to_owned(), table(group, measurements)?))).collect()
 }

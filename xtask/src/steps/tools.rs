@@ -30,6 +30,13 @@ pub(super) fn run(context: &Context) -> Result<Outcome> {
             advice: "rustup component add clippy",
         },
         Tool {
+            name: "Rust 1.93",
+            wanted_by: "interop",
+            // omq-proto asks for it; the products themselves do with an older one.
+            found: rust_minor().is_some_and(|minor| minor >= 93),
+            advice: "rustup update stable",
+        },
+        Tool {
             name: "cargo-deny",
             wanted_by: "deny",
             found: cargo(&["deny", "--version"]).works(),
@@ -69,6 +76,12 @@ pub(super) fn run(context: &Context) -> Result<Outcome> {
         bail!("missing: {}; see above how to get it", missing.join(", "));
     }
     Ok(Outcome::Passed)
+}
+
+/// The second number of rustc's version: 95 of `rustc 1.95.0 (…)`.
+fn rust_minor() -> Option<u32> {
+    let (_, said) = Process::new("rustc").arg("--version").output().ok()?;
+    said.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 /// Installs cargo-deny where `cargo install` always does, so that it outlives the checkout.

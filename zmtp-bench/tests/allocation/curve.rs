@@ -44,32 +44,35 @@ fn a_sealed_message_costs_no_allocation_on_either_side() {
     }
 }
 
-/// A client that has had its WELCOME and says nothing more: the state of the handshake, our READY's properties, buffers.
+/// What a client says before it needs an answer: its greeting and its HELLO.
+fn opening(config: &ConnectionConfig, client: &CurveClient, server: &CurveServer) -> Vec<u8> {
+    let mut hello = Establish::new(config, client);
+    hello.receive(Establish::new(config, server).transmit());
+    let Outcome::Pending(hello) = hello.advance(Duration::ZERO) else { unreachable!("a WELCOME is needed") };
+    hello.transmit().to_vec()
+}
+
+/// A server that has sent its WELCOME and hears nothing more.
+fn half_open<'a>(config: &'a ConnectionConfig, server: &'a CurveServer, opening: &[u8]) -> Establish<'a, CurveServer> {
+    let mut waiting = Establish::new(config, server);
+    waiting.receive(opening);
+    let Outcome::Pending(mut waiting) = waiting.advance(Duration::ZERO) else { unreachable!("no INITIATE yet") };
+    let answer = waiting.transmit().len();
+    waiting.transmitted(answer);
+    waiting
+}
+
+/// The state of the handshake, our READY's properties, buffers.
 #[test]
 fn a_half_open_handshake_is_small() {
     let (client, server) = mechanisms();
     let config = config();
-    let mut hello = Establish::new(&config, &client);
-    let mut waiting = Establish::new(&config, &server);
-    let greeting = waiting.transmit().to_vec();
-    waiting.transmitted(greeting.len());
-    hello.receive(&greeting);
-    let Outcome::Pending(hello) = hello.advance(Duration::ZERO) else { unreachable!("a WELCOME is needed") };
-    let opening = hello.transmit().to_vec();
-    drop(waiting);
-
-    let (half_open, counts) = measure(|| {
-        let mut waiting = Establish::new(&config, &server);
-        waiting.receive(&opening);
-        let Outcome::Pending(mut waiting) = waiting.advance(Duration::ZERO) else { unreachable!("no INITIATE yet") };
-        let answer = waiting.transmit().len();
-        waiting.transmitted(answer);
-        waiting
-    });
+    let opening = opening(&config, &client, &server);
+    let (waiting, counts) = measure(|| half_open(&config, &server, &opening));
     println!("a half-open handshake: {counts:?}");
     assert_eq!(server.half_open(), 1);
     assert_at_most(counts.live, 2 * KIB as i64, "a half-open handshake");
-    drop(half_open);
+    drop(waiting);
     assert_eq!(server.half_open(), 0);
 }
 
@@ -79,14 +82,8 @@ fn a_hundred_handshakes_given_up_half_way_leave_nothing_behind() {
     let config = config();
     let before = live();
     for _ in 0..100 {
-        let mut hello = Establish::new(&config, &client);
-        let mut waiting = Establish::new(&config, &server);
-        let greeting = waiting.transmit().to_vec();
-        waiting.transmitted(greeting.len());
-        hello.receive(&greeting);
-        let Outcome::Pending(hello) = hello.advance(Duration::ZERO) else { unreachable!("a WELCOME is needed") };
-        waiting.receive(hello.transmit());
-        let Outcome::Pending(_) = waiting.advance(Duration::ZERO) else { unreachable!("no INITIATE yet") };
+        let opening = opening(&config, &client, &server);
+        drop(half_open(&config, &server, &opening));
     }
     assert_eq!(live(), before);
     assert_eq!(server.half_open(), 0);

@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use zmtp_bench::peers::libzmq::{EventKind, ProtocolError, SocketKind};
 use zmtp_connection::codec::{Command, ErrorReason, MechanismError, MechanismName, Refusal, SocketType, Verdict};
-use zmtp_connection::{Connection, ConnectionConfig, HandshakeCause, HandshakeError, Null, Stage, decide};
+use zmtp_connection::{AllowList, Connection, ConnectionConfig, HandshakeCause, HandshakeError, Null, Stage, decide};
 
 use crate::raw;
 use crate::theirs::{ROLES, Role, Theirs, accept, connect_to, kind_of, next_message};
@@ -139,6 +139,20 @@ async fn a_libzmq_that_we_deny_reports_it_and_does_not_come_back() {
     assert_eq!(error.stage(), Stage::Authorization);
     theirs.event(EventKind::HandshakeFailedAuth(400)).await;
     assert_nobody_calls(&listener).await;
+}
+
+/// Behind our READY its handshake is complete, and it heeds no ERROR any more.
+#[tokio::test]
+async fn a_libzmq_that_we_deny_late_takes_it_for_a_plain_close_and_comes_back() {
+    let (listener, mut theirs) = callers(SocketKind::Push).await;
+    let config = ConnectionConfig::new(SocketType::Pull);
+    let (null, nobody) = (Null::new(), AllowList::default());
+    for _ in 0..2 {
+        let stream = accept(&listener).await;
+        let error = Connection::handshake_with(stream, &config, &null, &nobody).await.unwrap_err();
+        assert_eq!(error.stage(), Stage::Authorization);
+        theirs.event(EventKind::HandshakeSucceeded).await;
+    }
 }
 
 #[tokio::test]

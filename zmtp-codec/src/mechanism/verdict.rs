@@ -81,6 +81,9 @@ impl Verdict {
     }
 
     /// Turns the peer away for good (status 400): it receives an ERROR with the reason `400`, as from libzmq.
+    ///
+    /// libzmq takes an ERROR for what it is as long as its handshake is not complete. After that (under NULL, once our
+    /// READY has gone out) it sees a plain close, and comes back.
     #[must_use]
     pub const fn deny() -> Self {
         Self::Refuse(Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE))
@@ -95,7 +98,7 @@ impl Verdict {
     /// Turns the peer away for good because no judgement could be made (status 500): it receives an ERROR with the
     /// reason `500`.
     ///
-    /// A peer does not come back after any ERROR. If the trouble may pass (a database that does not answer), use
+    /// A peer does not come back after an ERROR, as with [`deny`](Self::deny). If the trouble may pass (a database that does not answer), use
     /// [`try_later`](Self::try_later).
     #[must_use]
     pub const fn internal_error() -> Self {

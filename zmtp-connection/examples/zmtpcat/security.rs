@@ -55,7 +55,7 @@ pub(crate) struct Security {
     pub(crate) judge: Judge,
 }
 
-/// Who is let in, where the mechanism asks.
+/// Who is let in.
 #[derive(Clone, Debug)]
 pub(crate) struct Judge {
     /// The owners of these keys; `None`: everybody.

@@ -16,7 +16,7 @@ use super::{AuthRequest, Authenticator};
 /// connected. Peers that are not on the list, or have no key, are denied for good ([`Verdict::deny`]): libzmq's do not
 /// come back after that, so put a key on the list before its owner connects.
 ///
-/// Under NULL nobody has a key, so nobody is let in. A client that uses a list needs the server's key on it.
+/// Under NULL nobody has a key, so nobody is let in (and libzmq's come back all the same, see `Null::new`). A client that uses a list needs the server's key on it.
 ///
 /// A lookup costs one hash of the key, under a lock that is held for nothing else. It takes no constant time, and need
 /// not: public keys are no secret, and to be looked up a peer must have proven that it has the secret one, so what it could

@@ -91,7 +91,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// ERROR or nothing, as the verdict says. Where the mechanism asks nobody (`Null::new`, a client of a server), it is
     /// when the handshake is complete and our part of it was written: a refused peer then hears the ERROR in the clear
     /// behind our READY, and under a mechanism that encrypts it sees the connection close. What it has sent by then is
-    /// not delivered.
+    /// not delivered. libzmq heeds no ERROR behind READY and comes back: to refuse it under NULL, use
+    /// `Null::with_authorization`.
     ///
     /// It may take its time (a database, another service), which counts against the handshake timeout; nobody else
     /// waits for it. Meanwhile nothing is read, so a peer that has gone is noticed afterwards. If it panics, so does this
@@ -263,6 +264,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, M: Mechanism> Connection<Joine
     /// # Errors
     /// As [`handshake`](Self::handshake).
     ///
+    /// # Panics
+    /// As [`handshake`](Self::handshake).
+    ///
     /// # Cancel safety
     /// As [`handshake`](Self::handshake).
     pub async fn from_parts(
@@ -278,6 +282,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin, M: Mechanism> Connection<Joine
     /// [`handshake_with`](Self::handshake_with) over a [`Joined`].
     ///
     /// # Errors
+    /// As [`handshake`](Self::handshake).
+    ///
+    /// # Panics
     /// As [`handshake`](Self::handshake).
     ///
     /// # Cancel safety

@@ -87,7 +87,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         A: Authenticator + ?Sized,
     {
         let mut outcome = Establish::new(config, mechanism).advance(clock::now());
-        let mut asked = false;
         loop {
             outcome = match outcome {
                 Outcome::Pending(mut establish) => {
@@ -105,14 +104,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                         return Err((HandshakeError::new(*stage, HandshakeCause::NoAuthenticator), Vec::new()));
                     };
                     let verdict = ask(authenticator, authorize.request()).await;
-                    asked = true;
                     authorize.decide(verdict, clock::now())
                 }
                 Outcome::Ready(mut established) => {
                     // The end of our handshake may still wait, and its time runs. If it cannot be written, the first
                     // to send or receive sees it.
                     let _ = poll_fn(|cx| self.poll_write_all(&mut established.encoder, cx)).await;
-                    let Some(authenticator) = authenticator.filter(|_| !asked) else { return Ok(established) };
+                    let Some(authenticator) = authenticator.filter(|_| !established.judged) else {
+                        return Ok(established);
+                    };
                     // The mechanism lets in whoever comes this far. Who has brought an authenticator is asked all the same.
                     *stage = Stage::Authorization;
                     let verdict = ask(authenticator, established.request(config)).await;

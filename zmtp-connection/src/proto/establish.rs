@@ -64,6 +64,7 @@ struct Wire<'a, M> {
     version: Version,
     /// What the application attaches to the peer.
     admission: Admission,
+    judged: bool,
 }
 
 enum State<H> {
@@ -79,8 +80,8 @@ pub enum Outcome<'a, M: Mechanism> {
     Pending(Establish<'a, M>),
     /// The application is to judge the peer.
     Authorize(Authorize<'a, M>),
-    /// The connection is ready. Not every mechanism asks: if [`Authorize`](Self::Authorize) did not come before, nobody has
-    /// judged the peer, and a driver that has somebody to do it lets it be done now ([`Established::decide`]).
+    /// The connection is ready. Not every mechanism asks: if nobody has [judged](Established::judged) the peer, a driver that
+    /// has somebody to do it lets it be done now ([`Established::decide`]).
     Ready(Established<<M::Handshake as Handshake>::Sealer, <M::Handshake as Handshake>::Opener>),
     /// The connection has failed.
     Failed(Failure),
@@ -107,6 +108,8 @@ pub struct Established<S, O> {
     pub peer: Peer,
     /// Signs of life.
     pub heartbeat: Heartbeat,
+    /// Whether somebody has judged the peer: [`Authorize`] came before, or [`decide`](Self::decide) was called.
+    pub judged: bool,
 }
 
 /// A handshake that has failed, and what the peer should still be told.
@@ -136,6 +139,7 @@ impl<'a, M: Mechanism> Establish<'a, M> {
             commands_left: COMMANDS,
             version: Version::V3_1,
             admission: Admission::new(),
+            judged: false,
         };
         Self { wire, state: State::Greeting }
     }
@@ -236,6 +240,7 @@ impl<'a, M: Mechanism> Authorize<'a, M> {
                     return wire.fail(HandshakeError::new(Stage::Properties, cause));
                 }
                 wire.admission = admission;
+                wire.judged = true;
                 Verdict::accept()
             }
             refused @ Verdict::Refuse(_) => refused,
@@ -267,7 +272,7 @@ impl<S: Sealer, O> Established<S, O> {
 
     /// Lets the peer in, with what is attached to it, or turns it away. What it has sent already is dropped then.
     ///
-    /// Its handshake was over, so this refusal comes late. In the clear, the last words are an ERROR behind all of our
+    /// A second verdict takes the place of the first. Its handshake was over, so a refusal comes late. In the clear, the last words are an ERROR behind all of our
     /// handshake, if the refusal has a reason. Under a mechanism that seals, an ERROR in the clear would break the
     /// protocol: there is nothing to say, and closing the connection says it.
     ///
@@ -278,6 +283,7 @@ impl<S: Sealer, O> Established<S, O> {
         let refusal = match verdict {
             Verdict::Accept(admission) => {
                 self.peer.admission = admission;
+                self.judged = true;
                 return Ok(self);
             }
             Verdict::Refuse(refusal) => refusal,
@@ -413,7 +419,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
         let pattern = Pattern::of(ours);
         let encoder = Encoder::new(sealer, self.output, pattern, self.version, config.high_water_mark());
         let decoder = Decoder::new(opener, config.limits().clone(), pattern, self.input);
-        Outcome::Ready(Established { encoder, decoder, peer, heartbeat })
+        Outcome::Ready(Established { encoder, decoder, peer, heartbeat, judged: self.judged })
     }
 
     /// Nothing more is received; what the mechanism wants to say is said.
