@@ -11,14 +11,14 @@
 
 use zmtp_codec::keys::{PublicKey, SecretKey};
 
-use crate::cipher::{SecretBox, hsalsa20};
+use crate::cipher::SecretBox;
 
 /// The box between the owner of a key and us: `None` when the peer's point contributed nothing.
 ///
 /// One scalar multiplication, about 60 µs.
 pub(crate) fn agree(theirs: &PublicKey, ours: &SecretKey) -> Option<SecretBox> {
     let shared = ours.diffie_hellman(theirs)?;
-    Some(SecretBox::new(hsalsa20(shared.danger_as_bytes(), &[0; 16])))
+    Some(SecretBox::of_shared_secret(shared.danger_as_bytes()))
 }
 
 #[cfg(test)]

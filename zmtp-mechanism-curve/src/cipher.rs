@@ -54,7 +54,7 @@ use zeroize::{Zeroize, Zeroizing};
 use self::keystream::{KEY, KeyStream};
 use self::poly1305::Poly1305;
 use self::salsa20::BLOCK;
-pub(crate) use self::salsa20::hsalsa20;
+use self::salsa20::hsalsa20;
 
 /// Octets of a tag, which stands before the ciphertext.
 pub(crate) const TAG: usize = 16;
@@ -75,8 +75,17 @@ pub(crate) struct SecretBox {
 
 impl SecretBox {
     /// A box under `key`, the result of a key agreement or a secret of one's own.
-    pub(crate) fn new(key: [u8; 32]) -> Self {
-        Self { key: Box::new(Zeroizing::new(key)) }
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        let mut own = Box::new(Zeroizing::new([0; 32]));
+        own.copy_from_slice(key);
+        Self { key: own }
+    }
+
+    /// The box that `crypto_box` makes of the result of an X25519. Its key is made where it stays.
+    pub(crate) fn of_shared_secret(shared: &[u8; 32]) -> Self {
+        let mut key = Box::new(Zeroizing::new([0; 32]));
+        hsalsa20(shared, &[0; 16], &mut key);
+        Self { key }
     }
 
     /// Writes tag and ciphertext of `plain` to `boxed`, which is 16 octets longer. A nonce must never be used twice.
@@ -98,7 +107,9 @@ impl SecretBox {
 
     /// [`direction`](Self::direction) at a chosen level; tests go through all that there are.
     pub(crate) fn direction_at(&self, level: Level, prefix: &[u8; 16]) -> FrameCipher {
-        FrameCipher::new(&Zeroizing::new(hsalsa20(&self.key, prefix)), level)
+        let mut subkey = Zeroizing::new([0; 32]);
+        hsalsa20(&self.key, prefix, &mut subkey);
+        FrameCipher::new(&subkey, level)
     }
 
     fn at(&self, nonce: &[u8; 24]) -> (FrameCipher, u64) {

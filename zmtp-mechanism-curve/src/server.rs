@@ -252,7 +252,7 @@ impl CurveServer {
         for octets in [cookie_key.as_mut_slice(), &mut cookie_nonce, &mut welcome_nonce] {
             self.entropy.fill(octets).map_err(|_| crate::NO_ENTROPY)?;
         }
-        let cookie_key = SecretBox::new(*cookie_key);
+        let cookie_key = SecretBox::new(&cookie_key);
         let contents: Zeroizing<[u8; 2 * KEY_LEN]> =
             Zeroizing::new(compose([hello.transient, transient.secret_key().danger_as_bytes()]));
         let mut cookie = [0; COOKIE_LEN - 16];

@@ -163,7 +163,7 @@ mod tests {
 
     /// The two ends of one direction, with two numbers left.
     fn near_the_end(sequence: Sequence) -> (CurveSealer, CurveOpener) {
-        let session = SecretBox::new([7; 32]);
+        let session = SecretBox::new(&[7; 32]);
         (
             CurveSealer::new(&session, short::FROM_CLIENT, u64::MAX - 1),
             CurveOpener::new(&session, short::FROM_CLIENT, u64::MAX - 2, sequence),

@@ -41,8 +41,11 @@ struct Ahead {
 
 impl KeyStream {
     pub(super) fn new(subkey: &[u8; 32]) -> Self {
+        // Filled in its place, so that no copy is left on the stack.
+        let mut key = Box::new(Zeroizing::new([0; 8]));
+        salsa20::key_words(subkey, &mut key);
         Self {
-            key: Box::new(Zeroizing::new(salsa20::key_words(subkey))),
+            key,
             ahead: Box::new(Ahead {
                 blocks: [[0; BLOCK]; MAX_LANES],
                 counters: [0; MAX_LANES],

@@ -213,24 +213,23 @@ fn split(number: u64) -> [u32; 2] {
     [number as u32, (number >> 32) as u32]
 }
 
-/// The words of a key.
-pub(super) fn key_words(key: &[u8; 32]) -> [u32; 8] {
-    let mut words = [0; 8];
+/// The words of a key, written to where they stay.
+pub(super) fn key_words(key: &[u8; 32], words: &mut [u32; 8]) {
     for (word, octets) in words.iter_mut().zip(key.as_chunks().0) {
         *word = u32::from_le_bytes(*octets);
     }
-    words
 }
 
-/// HSalsa20: the subkey of `key` for the first sixteen octets of an extended nonce, or, with an all-zero input,
+/// HSalsa20, written to where it stays: the subkey of `key` for the first sixteen octets of an extended nonce, or, with an all-zero input,
 /// the shared key that `crypto_box` makes of an X25519 result.
-pub(crate) fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> [u8; 32] {
+pub(crate) fn hsalsa20(key: &[u8; 32], input: &[u8; 16], out: &mut [u8; 32]) {
     fn rotate(word: Wrapping, left: u32) -> Wrapping {
         core::num::Wrapping(word.0.rotate_left(left))
     }
     type Wrapping = core::num::Wrapping<u32>;
 
-    let mut k = key_words(key);
+    let mut k = [0; 8];
+    key_words(key, &mut k);
     let mut n = [0u32; 4];
     for (word, octets) in n.iter_mut().zip(input.as_chunks().0) {
         *word = u32::from_le_bytes(*octets);
@@ -243,12 +242,10 @@ pub(crate) fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> [u8; 32] {
         double_round!(x);
     }
     // No feed-forward: the output is the diagonal and the nonce's places, which an attacker can subtract anyway.
-    let mut out = [0; 32];
     for (octets, i) in out.as_chunks_mut().0.iter_mut().zip([0, 5, 10, 15, 6, 7, 8, 9]) {
         *octets = x[i].0.to_le_bytes();
     }
     for word in &mut x {
         word.0.zeroize();
     }
-    out
 }

@@ -12,6 +12,18 @@ use super::*;
 const CLIENT_PREFIX: &[u8; 16] = b"CurveZMQMESSAGEC";
 const SERVER_PREFIX: &[u8; 16] = b"CurveZMQMESSAGES";
 
+fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> [u8; 32] {
+    let mut out = [0; 32];
+    super::hsalsa20(key, input, &mut out);
+    out
+}
+
+fn key_words(key: &[u8; 32]) -> [u32; 8] {
+    let mut words = [0; 8];
+    salsa20::key_words(key, &mut words);
+    words
+}
+
 /// Every level that this processor has, and the one without SIMD.
 fn levels() -> Vec<Level> {
     let best = Level::new();
@@ -127,7 +139,7 @@ fn salsa20_gives_the_block_of_its_specification_in_every_lane() {
             (counters[lane], numbers[lane]) = (counter, number);
             let mut blocks: [Block; MAX_LANES] = [[0; 64]; MAX_LANES];
             let lanes = dispatch!(level, simd => {
-                salsa20::pass(simd, &salsa20::key_words(&key), &counters, &numbers, &mut blocks);
+                salsa20::pass(simd, &key_words(&key), &counters, &numbers, &mut blocks);
                 salsa20::lanes(simd)
             });
             if lane < lanes {
@@ -140,7 +152,7 @@ fn salsa20_gives_the_block_of_its_specification_in_every_lane() {
 
 #[test]
 fn successive_blocks_are_the_named_blocks_across_the_carry_of_their_number() {
-    let key = salsa20::key_words(&[3; 32]);
+    let key = key_words(&[3; 32]);
     let first = u64::from(u32::MAX) - 2;
     for level in levels() {
         dispatch!(level, simd => {
@@ -269,14 +281,14 @@ fn secret_box_gives_the_box_of_the_nacl_paper() {
     )
     .unwrap();
     let mut boxed = vec![0; TAG + plain.len()];
-    SecretBox::new(key).seal(&nonce, &plain, &mut boxed);
+    SecretBox::new(&key).seal(&nonce, &plain, &mut boxed);
     assert_eq!(
         hex::encode(&boxed),
         "f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce48332ea7164d96a4476fb8c531a1186ac0dfc17c\
          98dce87b4da7f011ec48c97271d2c20f9b928fe2270d6fb863d51738b48eeee314a7cc8ab932164548e526ae90224368517acfea\
          bd6bb3732bc0e9da99832b61ca01b6de56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74e355a5"
     );
-    assert_eq!(SecretBox::new(key).open(&nonce, &mut boxed).unwrap(), plain);
+    assert_eq!(SecretBox::new(&key).open(&nonce, &mut boxed).unwrap(), plain);
 }
 
 #[test]
@@ -300,7 +312,7 @@ fn boxes_are_those_of_libsodium() {
 }
 
 fn check_secret_box(key: [u8; 32], case: &Value) {
-    let secret_box = SecretBox::new(key);
+    let secret_box = SecretBox::new(&key);
     let (nonce, plain) = (array_of(&case["nonce"]), text_of(&case["plaintext"]));
     let mut boxed = vec![0; TAG + plain.len()];
     secret_box.seal(&nonce, &plain, &mut boxed);
@@ -311,7 +323,7 @@ fn check_secret_box(key: [u8; 32], case: &Value) {
 #[test]
 fn messages_are_those_of_libsodium() {
     let vectors = vectors();
-    let secret_box = SecretBox::new(array_of(&vectors["precomputed"]["session_key"]));
+    let secret_box = SecretBox::new(&array_of(&vectors["precomputed"]["session_key"]));
     for level in levels() {
         for case in vectors["messages"].as_array().unwrap() {
             let prefix = if case["direction"] == "c2s" { CLIENT_PREFIX } else { SERVER_PREFIX };
@@ -330,7 +342,7 @@ fn messages_are_those_of_libsodium() {
 #[test]
 fn every_length_agrees_with_crypto_box_at_every_level() {
     let (reference, key) = reference([0x77; 32]);
-    let cipher = |level| SecretBox::new(key).direction_at(level, CLIENT_PREFIX);
+    let cipher = |level| SecretBox::new(&key).direction_at(level, CLIENT_PREFIX);
     let mut ciphers: Vec<_> = levels().into_iter().map(|level| (level, cipher(level), cipher(level))).collect();
     let lengths = (1..=2100).chain([4096, 4097, 8191, 8192, 8193, 8224, 8225, 16_384, 65_536, 70_000]);
     for (counter, len) in (3..).zip(lengths) {
@@ -350,14 +362,14 @@ fn an_empty_plaintext_has_a_box() {
     let (reference, key) = reference([0x41; 32]);
     let nonce = nonce(CLIENT_PREFIX, 1);
     let mut boxed = [0; 16];
-    SecretBox::new(key).seal(&nonce, &[], &mut boxed);
+    SecretBox::new(&key).seal(&nonce, &[], &mut boxed);
     assert_eq!(boxed[..], reference_box(&reference, &nonce, &[]));
-    assert_eq!(SecretBox::new(key).open(&nonce, &mut boxed).map(|plain| plain.len()), Some(0));
+    assert_eq!(SecretBox::new(&key).open(&nonce, &mut boxed).map(|plain| plain.len()), Some(0));
 }
 
 #[test]
 fn what_is_shorter_than_a_tag_is_refused() {
-    let secret_box = SecretBox::new([1; 32]);
+    let secret_box = SecretBox::new(&[1; 32]);
     for len in 0..16 {
         assert!(secret_box.open(&[0; 24], &mut vec![0; len]).is_none());
         assert!(!secret_box.direction(CLIENT_PREFIX).open(1, &mut vec![0; len]));
@@ -366,7 +378,7 @@ fn what_is_shorter_than_a_tag_is_refused() {
 
 #[test]
 fn a_flipped_bit_anywhere_refuses_and_leaves_the_box_as_it_was() {
-    let secret_box = SecretBox::new([0x3c; 32]);
+    let secret_box = SecretBox::new(&[0x3c; 32]);
     for level in levels() {
         for (len, step) in [(1, 1), (33, 1), (100, 1), (1100, 13), (9000, 997)] {
             let plain = text(len, 11);
@@ -394,7 +406,7 @@ fn a_flipped_bit_anywhere_refuses_and_leaves_the_box_as_it_was() {
 fn counters_reach_the_end_of_their_range() {
     let (reference, key) = reference([0x19; 32]);
     for level in levels() {
-        let mut sealer = SecretBox::new(key).direction_at(level, CLIENT_PREFIX);
+        let mut sealer = SecretBox::new(&key).direction_at(level, CLIENT_PREFIX);
         for counter in u64::MAX - 40..=u64::MAX {
             let plain = text(20, counter);
             let expected = reference_box(&reference, &nonce(CLIENT_PREFIX, counter), &plain);
@@ -405,7 +417,7 @@ fn counters_reach_the_end_of_their_range() {
 
 #[test]
 fn debug_shows_no_key_and_no_key_stream() {
-    let secret_box = SecretBox::new([0xee; 32]);
+    let secret_box = SecretBox::new(&[0xee; 32]);
     let mut cipher = secret_box.direction(CLIENT_PREFIX);
     seal(&mut cipher, 1, b"x");
     assert_eq!(format!("{secret_box:?}"), "SecretBox { .. }");
@@ -439,8 +451,8 @@ proptest! {
     ) {
         let (reference, key) = reference(secret);
         for level in levels() {
-            let mut sealer = SecretBox::new(key).direction_at(level, SERVER_PREFIX);
-            let mut opener = SecretBox::new(key).direction_at(level, SERVER_PREFIX);
+            let mut sealer = SecretBox::new(&key).direction_at(level, SERVER_PREFIX);
+            let mut opener = SecretBox::new(&key).direction_at(level, SERVER_PREFIX);
             let mut counter = start;
             for &(len, gap) in &frames {
                 counter += gap;
@@ -458,7 +470,7 @@ proptest! {
     fn counters_in_any_order_open(order in prop::collection::vec((0_u64..20, any::<bool>()), 1..60), len in length()) {
         let (reference, key) = reference([0x55; 32]);
         for level in levels() {
-            let mut opener = SecretBox::new(key).direction_at(level, CLIENT_PREFIX);
+            let mut opener = SecretBox::new(&key).direction_at(level, CLIENT_PREFIX);
             for &(counter, genuine) in &order {
                 let plain = text(len, counter);
                 let mut boxed = reference_box(&reference, &nonce(CLIENT_PREFIX, counter), &plain);
