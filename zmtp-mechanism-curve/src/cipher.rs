@@ -10,10 +10,11 @@
 //! 33 octets and 1.4 µs for 257. Here the subkey is derived once per direction, the key stream of the next frames
 //! comes out of the same pass ([`keystream`]), and Poly1305 is a scalar loop for short frames (30 ns for 65 octets)
 //! and four or eight blocks at a time for long ones ([`poly1305`]). Nanoseconds per sealed frame on Sapphire Rapids at
-//! 2.3 GHz nominal, by level; opening takes as long:
+//! 2.3 GHz nominal; opening takes as long. `cargo xtask bench curve/` measures what the processor picks; for the columns
+//! "AVX2" a program made for it kept both from seeing AVX-512:
 //!
-//! | payload | here, AVX-512 | here, AVX2 (forced) | libsodium | its AVX2 (forced) | `salsabox` | `crypto_box` |
-//! |--------:|--------------:|-----------:|----------:|---------------:|-----------:|-------------:|
+//! | payload | here, AVX-512 | here, AVX2 | libsodium | its AVX2 | `salsabox` | `crypto_box` |
+//! |--------:|--------------:|-----------:|----------:|---------:|-----------:|-------------:|
 //! |    16 B |            71 |         88 |       311 |            313 |      1,167 |        1,235 |
 //! |    64 B |           104 |        140 |       454 |            452 |      1,796 |        1,755 |
 //! |   256 B |           211 |        300 |       899 |            903 |      1,877 |        2,126 |
@@ -24,14 +25,14 @@
 //!
 //! The cost is that this is cryptography of our own to keep right. It is kept small and free of `unsafe` (vectors by
 //! way of `fearless_simd`, which picks the instructions at run time and has portable ones everywhere else), and is
-//! tested at every level of the processor against RFC 8439, the NaCl paper, libsodium's boxes and two other
-//! implementations, at every length up to past where its paths part.
+//! tested at every level of the processor against RFC 8439, the NaCl paper, libsodium's boxes, and RustCrypto's
+//! implementation at every length up to past where its paths part.
 //!
 //! # What it promises
 //! - No branch and no index depends on a key, a plaintext or a tag; tags are compared in constant time.
 //! - Opening verifies first and decrypts after: unverified plaintext exists nowhere, and a refused box is left as it
 //!   was. That is two passes over the frame, and up to 64 KiB, which the caches hold, no slower than the one of sealing.
-//! - Nothing is allocated per frame, only per direction: the 1 KiB of key stream ahead.
+//! - Nothing is allocated per frame, only per direction: its key, and the 1 KiB of key stream ahead.
 //! - Keys, subkeys, one-time keys and key stream are wiped from memory when they are used up or dropped. Copies in
 //!   registers, and what the compiler spills of them to the stack, cannot be wiped from Rust.
 //! - No length makes it panic.
@@ -53,11 +54,10 @@ use zeroize::{Zeroize, Zeroizing};
 
 use self::keystream::{KEY, KeyStream};
 use self::poly1305::Poly1305;
-use self::salsa20::BLOCK;
-use self::salsa20::hsalsa20;
+use self::salsa20::{BLOCK, hsalsa20};
 
 /// Octets of a tag, which stands before the ciphertext.
-pub(crate) const TAG: usize = 16;
+pub(crate) const TAG_LEN: usize = 16;
 
 /// Octets that are encrypted before they are authenticated, so that the second step finds them in the first-level
 /// cache. A multiple of 1 KiB, the largest pass, so that no chunk but the last one ends inside a pass.
@@ -97,7 +97,7 @@ impl SecretBox {
     /// Opens `boxed` in place and gives the plaintext in it; `None`, and `boxed` as it was, where it is not authentic.
     pub(crate) fn open<'a>(&self, nonce: &[u8; 24], boxed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (mut cipher, counter) = self.at(nonce);
-        if cipher.open(counter, boxed) { boxed.get_mut(TAG..) } else { None }
+        if cipher.open(counter, boxed) { boxed.get_mut(TAG_LEN..) } else { None }
     }
 
     /// The cipher of the frames whose nonces are `prefix` and a counter.
@@ -148,8 +148,8 @@ impl FrameCipher {
     }
 
     fn seal_parts(&mut self, counter: u64, head: &[u8], rest: &[u8], boxed: &mut [u8]) {
-        debug_assert_eq!(boxed.len(), TAG + head.len() + rest.len(), "a box is its tag and its plaintext");
-        let Some((tag, body)) = boxed.split_first_chunk_mut::<TAG>() else { return };
+        debug_assert_eq!(boxed.len(), TAG_LEN + head.len() + rest.len(), "a box is its tag and its plaintext");
+        let Some((tag, body)) = boxed.split_first_chunk_mut::<TAG_LEN>() else { return };
         if body.len() != head.len() + rest.len() {
             // In a release build a box that nobody opens, rather than a panic or half a frame.
             boxed.fill(0);
@@ -162,7 +162,7 @@ impl FrameCipher {
     /// Opens `boxed` in place: `true`, and `boxed[16..]` is the plaintext, or `false`, and `boxed` is as it was, and
     /// so is everything that this cipher opens afterwards.
     pub(crate) fn open(&mut self, counter: u64, boxed: &mut [u8]) -> bool {
-        let Some((tag, body)) = boxed.split_first_chunk_mut::<TAG>() else { return false };
+        let Some((tag, body)) = boxed.split_first_chunk_mut::<TAG_LEN>() else { return false };
         let stream = &mut self.stream;
         dispatch!(self.level, simd => open(simd, stream, counter, tag, body))
     }
@@ -183,7 +183,7 @@ fn seal<S: Simd>(
     head: &[u8],
     rest: &[u8],
     body: &mut [u8],
-) -> [u8; TAG] {
+) -> [u8; TAG_LEN] {
     let len = body.len();
     let mut key = stream.one_time_key(simd, counter, len);
     let mut mac = Poly1305::new(&key);
@@ -217,7 +217,7 @@ fn seal<S: Simd>(
 
 /// Verifies `body`, and decrypts it if it is authentic.
 #[inline(always)]
-fn open<S: Simd>(simd: S, stream: &mut KeyStream, counter: u64, tag: &[u8; TAG], body: &mut [u8]) -> bool {
+fn open<S: Simd>(simd: S, stream: &mut KeyStream, counter: u64, tag: &[u8; TAG_LEN], body: &mut [u8]) -> bool {
     let len = body.len();
     let mut key = stream.one_time_key(simd, counter, len);
     let mut mac = Poly1305::new(&key);

@@ -57,12 +57,7 @@ impl CurveServer {
     /// A server that clients know by the public key in `keys`.
     #[must_use]
     pub fn new(keys: KeyPair) -> Self {
-        Self {
-            keys: Arc::new([keys]),
-            entropy: Entropy::os(),
-            sequence: Sequence::Increasing,
-            half_open: HalfOpen::new(HALF_OPEN),
-        }
+        Self::of(Arc::new([keys]))
     }
 
     /// A server that clients know by one of several keys, so that a new one can be introduced while clients still
@@ -76,12 +71,11 @@ impl CurveServer {
         if keys.is_empty() || keys.len() > Self::MAX_KEYS {
             return Err(KeyCountError { count: keys.len() });
         }
-        Ok(Self {
-            keys: keys.into(),
-            entropy: Entropy::os(),
-            sequence: Sequence::Increasing,
-            half_open: HalfOpen::new(HALF_OPEN),
-        })
+        Ok(Self::of(keys.into()))
+    }
+
+    fn of(keys: Arc<[KeyPair]>) -> Self {
+        Self { keys, entropy: Entropy::os(), sequence: Sequence::Increasing, half_open: HalfOpen::new(HALF_OPEN) }
     }
 
     /// Takes the transient keys and nonces from `entropy` instead of the operating system. A handshake asks for the
@@ -273,9 +267,8 @@ impl CurveServer {
         let cookie = welcomed.cookie_key.open(&long_nonce(long::COOKIE, initiate.cookie_nonce), &mut *cookie);
         let (their_transient, our_transient) = cookie.and_then(|cookie| cookie.split_first_chunk()).ok_or(FORGED)?;
         let their_transient = PublicKey::from_bytes(their_transient).map_err(|_| FORGED)?;
-        let our_transient =
-            our_transient.try_into().ok().and_then(|octets: [u8; KEY_LEN]| SecretKey::from_bytes(octets).ok());
-        let our_transient = our_transient.ok_or(FORGED)?;
+        let our_transient = our_transient.first_chunk::<KEY_LEN>().ok_or(FORGED)?;
+        let our_transient = SecretKey::from_bytes(*our_transient).map_err(|_| FORGED)?;
 
         let session = agree(&their_transient, &our_transient).ok_or(FORGED)?;
         let mut boxed = Zeroizing::new(initiate.boxed.to_vec());

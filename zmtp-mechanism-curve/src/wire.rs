@@ -13,6 +13,7 @@
 
 use core::ops::RangeInclusive;
 
+pub(crate) use crate::cipher::TAG_LEN;
 use zmtp_codec::{ErrorReason, MechanismError, RawCommand};
 
 pub(crate) const HELLO: &str = "HELLO";
@@ -22,7 +23,6 @@ pub(crate) const READY: &str = "READY";
 pub(crate) const ERROR: &str = "ERROR";
 
 pub(crate) const KEY_LEN: usize = 32;
-pub(crate) const TAG_LEN: usize = 16;
 /// The cookie and the vouch each carry two keys, boxed, behind their nonce.
 pub(crate) const COOKIE_LEN: usize = 16 + TAG_LEN + 2 * KEY_LEN;
 pub(crate) const VOUCH_LEN: usize = COOKIE_LEN;

@@ -8,7 +8,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use zmtp_connection::codec::{Mechanism, SocketType, Verdict};
 use zmtp_connection::{AllowAny, AuthRequest, Authenticator, Connection, ConnectionConfig, Null, PeerAddress};
 
@@ -33,6 +35,16 @@ pub(crate) fn complete_within<F: Future>(polls: usize, future: F) -> Option<F::O
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
     })
+}
+
+/// What a peer written by hand hears behind our greeting. Who is let in keeps the stream open, so it listens for half a
+/// second of a paused clock; what it was sent is there by then.
+pub(crate) async fn heard(peer: &mut End) -> Vec<u8> {
+    let mut octets = vec![0; 64];
+    peer.read_exact(&mut octets).await.unwrap();
+    octets.clear();
+    let _ = tokio::time::timeout(Duration::from_millis(500), peer.read_to_end(&mut octets)).await;
+    octets
 }
 
 /// A waker that counts how often it is woken.

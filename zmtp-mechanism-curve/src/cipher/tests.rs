@@ -70,7 +70,7 @@ fn reference_box(reference: &SalsaBox, nonce: &[u8; 24], plain: &[u8]) -> Vec<u8
 }
 
 fn seal(cipher: &mut FrameCipher, counter: u64, plain: &[u8]) -> Vec<u8> {
-    let mut boxed = vec![0xa5; TAG + plain.len()];
+    let mut boxed = vec![0xa5; TAG_LEN + plain.len()];
     cipher.seal(counter, plain[0], &plain[1..], &mut boxed);
     boxed
 }
@@ -280,7 +280,7 @@ fn secret_box_gives_the_box_of_the_nacl_paper() {
          4924ca1c60902e52f0a089bc76897040e082f937763848645e0705",
     )
     .unwrap();
-    let mut boxed = vec![0; TAG + plain.len()];
+    let mut boxed = vec![0; TAG_LEN + plain.len()];
     SecretBox::new(&key).seal(&nonce, &plain, &mut boxed);
     assert_eq!(
         hex::encode(&boxed),
@@ -314,7 +314,7 @@ fn boxes_are_those_of_libsodium() {
 fn check_secret_box(key: [u8; 32], case: &Value) {
     let secret_box = SecretBox::new(&key);
     let (nonce, plain) = (array_of(&case["nonce"]), text_of(&case["plaintext"]));
-    let mut boxed = vec![0; TAG + plain.len()];
+    let mut boxed = vec![0; TAG_LEN + plain.len()];
     secret_box.seal(&nonce, &plain, &mut boxed);
     assert_eq!(boxed, text_of(&case["box"]), "{}", case["name"]);
     assert_eq!(secret_box.open(&nonce, &mut boxed).unwrap(), plain, "{}", case["name"]);
