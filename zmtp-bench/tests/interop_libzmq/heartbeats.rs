@@ -129,7 +129,9 @@ async fn answered_under_a_flood(split: bool) {
         both
     };
     assert_eq!(sent, received);
-    assert!(sent > 1000, "only {sent} messages are no flood");
+    // How fast this machine is does not matter, as long as every PING stands between messages: there is one every 50 ms.
+    let pings = LONG.as_millis() / 50;
+    assert!(u128::from(sent) > pings, "{sent} messages around {pings} PINGs are no flood");
 }
 
 #[tokio::test]
