@@ -15,11 +15,12 @@ const MATRIX: &[Package] = &[
         feature_sets: &[Default, With(&["tokio-util"]), With(&["keys"]), All],
     },
     Package { name: "zmtp-mechanism-null", kind: Kind::Product { no_std: true }, feature_sets: &[Default] },
+    Package { name: "zmtp-mechanism-plain", kind: Kind::Product { no_std: true }, feature_sets: &[Default] },
     Package { name: "zmtp-mechanism-curve", kind: Kind::Product { no_std: false }, feature_sets: &[Default] },
     Package {
         name: "zmtp-connection",
         kind: Kind::Product { no_std: false },
-        feature_sets: &[Only(&[]), Only(&["null"]), Only(&["curve"]), Only(&["net"]), Default, All],
+        feature_sets: &[Only(&[]), Only(&["null"]), Only(&["plain"]), Only(&["curve"]), Only(&["zap"]), Only(&["net"]), Only(&["net", "tracing"]), Default, All],
     },
     // The features `libzmq`, which builds a C++ library, and `omq` have a step of their own: `interop`.
     Package { name: "zmtp-bench", kind: Kind::Tooling, feature_sets: &[Default] },

@@ -59,9 +59,9 @@ pub use greeting::{GREETING_LEN, Greeting, MechanismName, Version};
 pub use heartbeat::{HeartbeatContext, Ping, Pong, Ttl};
 pub use identity::Identity;
 pub use mechanism::{
-    Admission, AnyHandshake, AnyMechanism, Claim, ClearOpener, ClearSealer, Commands, Credentials, Handshake,
-    HandshakeContext, Mechanism, MechanismError, OpenError, Opened, Opener, Progress, Refusal, Role, SealError,
-    SealPlan, Sealer, Session, Verdict, WireCommand,
+    Admission, AnyHandshake, AnyMechanism, Claim, ClearOpener, ClearSealer, Commands, Credentials, CredentialsError,
+    Handshake, HandshakeContext, Mechanism, MechanismError, OpenError, Opened, Opener, PlainCredentials, Progress,
+    Refusal, Role, SealError, SealPlan, Sealer, Session, Verdict, WireCommand,
 };
 pub use properties::Properties;
 pub use socket_type::SocketType;

@@ -18,6 +18,7 @@
 
 mod clear;
 mod commands;
+mod credentials;
 mod erased;
 mod error;
 mod verdict;
@@ -27,9 +28,10 @@ use core::time::Duration;
 
 pub use clear::{ClearOpener, ClearSealer};
 pub use commands::{Commands, WireCommand};
+pub use credentials::{Credentials, CredentialsError, PlainCredentials};
 pub use erased::{AnyHandshake, AnyMechanism};
 pub use error::{MechanismError, OpenError, SealError};
-pub use verdict::{Admission, Claim, Credentials, Refusal, Verdict};
+pub use verdict::{Admission, Claim, Refusal, Verdict};
 
 use crate::{FrameKind, GREETING_LEN, MechanismName, Properties};
 
@@ -93,6 +95,10 @@ pub enum Progress<H: Handshake> {
     /// No command is handled in between; the handshake deadline goes on running.
     Authorize(H, Claim),
     /// The peer is who it claims to be, and both directions are ready.
+    ///
+    /// What this step put in `out` is the end of our handshake. Where nothing is sealed, a peer whose properties turn out
+    /// not to suit us hears an ERROR in its place; so a mechanism that knows the properties before it says READY says it
+    /// here, and not before.
     Complete(Session<H::Sealer, H::Opener>),
 }
 

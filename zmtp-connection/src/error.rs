@@ -9,7 +9,7 @@ use std::fmt;
 use thiserror::Error;
 use zmtp_codec::{
     CommandError, ErrorReason, FrameError, GreetingError, IdentityError, MechanismError, MechanismName, OpenError,
-    Refusal, SealError, SocketType, SocketTypeError, Version,
+    SealError, SocketType, SocketTypeError, Version,
 };
 
 /// A connection that did not come about: at which stage, why, and whether to try again.
@@ -98,7 +98,7 @@ impl HandshakeError {
             | HandshakeCause::TimedOut { .. }
             | HandshakeCause::Io(_)
             | HandshakeCause::Mechanism(MechanismError::Busy) => true,
-            HandshakeCause::Mechanism(MechanismError::Refused(refusal)) => matches!(refusal, Refusal::Silent),
+            HandshakeCause::Mechanism(MechanismError::Refused(refusal)) => refusal.is_silent(),
             HandshakeCause::Greeting(_)
             | HandshakeCause::MechanismMismatch { .. }
             | HandshakeCause::Frame(_)

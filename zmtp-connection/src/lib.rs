@@ -69,6 +69,7 @@ pub use message::{AsMessage, AsPart, EncodedMessage, IntoParts, LINK_FROM, Messa
 pub use net::{Connection, IntoSplit, Joined, Permit, Receiver, Sender};
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
+pub use zmtp_codec::{CredentialsError, PlainCredentials};
 #[cfg(feature = "curve")]
 pub use zmtp_mechanism_curve::{
     Certificate, CertificateError, CurveClient, CurveServer, Entropy, KeyCountError, KeyError, KeyPair, PublicKey,
@@ -76,6 +77,8 @@ pub use zmtp_mechanism_curve::{
 };
 #[cfg(feature = "null")]
 pub use zmtp_mechanism_null::Null;
+#[cfg(feature = "plain")]
+pub use zmtp_mechanism_plain::{PlainClient, PlainServer};
 
 /// The pages beside the code, compiled and run as tests.
 #[cfg(all(doctest, feature = "net", feature = "null", feature = "curve"))]

@@ -144,9 +144,9 @@ async fn while_one_client_waits_for_its_verdict_another_is_let_in() {
 /// Statuses 300, 400 and 500, for both sides, in code and in words.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_on_both_sides_what_it_was() {
-    let refused = |reason| Refusal::Error(reason);
+    let refused = |reason| Refusal::error(reason);
     let cases = [
-        (Verdict::try_later(), Refusal::Silent, None),
+        (Verdict::try_later(), Refusal::silent(), None),
         (Verdict::deny(), refused(ErrorReason::AUTHENTICATION_FAILURE), Some("400")),
         (Verdict::internal_error(), refused(ErrorReason::INTERNAL_ERROR), Some("500")),
     ];

@@ -257,7 +257,7 @@ async fn a_judge_that_takes_too_long_counts_against_the_deadline() {
 async fn a_peer_refused_by_the_judge_is_told_the_reason() {
     let (ours, theirs) = judged(async || Verdict::deny()).await;
     let error = ours.unwrap_err();
-    assert!(matches!(error.cause(), HandshakeCause::Mechanism(MechanismError::Refused(Refusal::Error(_)))));
+    assert!(matches!(error.cause(), HandshakeCause::Mechanism(MechanismError::Refused(_))));
     let error = theirs.unwrap_err();
     assert_eq!(error.peer_reason().and_then(ErrorReason::status_code), Some(400));
     assert!(!error.may_reconnect());
@@ -265,7 +265,7 @@ async fn a_peer_refused_by_the_judge_is_told_the_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_refused_in_silence_sees_a_plain_close() {
-    let (ours, theirs) = judged(async || Verdict::Refuse(Refusal::Silent)).await;
+    let (ours, theirs) = judged(async || Verdict::Refuse(Refusal::silent())).await;
     assert!(ours.unwrap_err().may_reconnect());
     let error = theirs.unwrap_err();
     assert!(matches!(error.cause(), HandshakeCause::Closed | HandshakeCause::Io(_)), "{error:?}");

@@ -321,7 +321,7 @@ fn a_message_behind_initiate_is_gone_with_the_client_that_is_refused() {
         let failure = failed(authorize.decide(verdict.clone(), NOW));
         assert_eq!(failure.error.stage(), Stage::Authorization);
         let Verdict::Refuse(refusal) = verdict else { unreachable!() };
-        assert_eq!(failure.error.may_reconnect(), refusal == Refusal::Silent);
+        assert_eq!(failure.error.may_reconnect(), refusal == Refusal::silent());
         assert_eq!(mechanism_error(&failure.error), &MechanismError::Refused(refusal));
         assert_eq!(failure.last_words, last_words);
         assert_eq!(server.half_open(), 0);

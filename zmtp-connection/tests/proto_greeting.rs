@@ -218,10 +218,10 @@ fn a_refusal_is_final_if_the_peer_was_told_and_temporary_if_not() {
         assert_eq!(failure.last_words[..64], GREETING);
         (failure.last_words[64..].to_vec(), failure.error.may_reconnect())
     };
-    assert_eq!(refused(Refusal::Silent), (Vec::new(), true));
+    assert_eq!(refused(Refusal::silent()), (Vec::new(), true));
     let reason = ErrorReason::new("no room").unwrap();
-    assert_eq!(refused(Refusal::Error(reason)), (wire::error("no room"), false));
-    assert_eq!(refused(Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE)), (wire::error("400"), false));
+    assert_eq!(refused(Refusal::error(reason)), (wire::error("no room"), false));
+    assert_eq!(refused(Refusal::error(ErrorReason::AUTHENTICATION_FAILURE)), (wire::error("400"), false));
 }
 
 #[test]

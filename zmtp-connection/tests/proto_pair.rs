@@ -126,14 +126,14 @@ fn refused(verdict: &Verdict) -> (HandshakeError, Option<HandshakeError>) {
 #[test]
 fn a_refused_peer_receives_the_error_and_a_silent_refusal_says_nothing() {
     let reason = ErrorReason::new("not you").unwrap();
-    let (ours, theirs) = refused(&Verdict::Refuse(Refusal::Error(reason.clone())));
+    let (ours, theirs) = refused(&Verdict::Refuse(Refusal::error(reason.clone())));
     assert_eq!(ours.stage(), Stage::Authorization);
     assert!(!ours.may_reconnect());
     let theirs = theirs.unwrap();
     assert_eq!(theirs.peer_reason(), Some(&reason));
     assert!(!theirs.may_reconnect());
 
-    let (ours, theirs) = refused(&Verdict::Refuse(Refusal::Silent));
+    let (ours, theirs) = refused(&Verdict::Refuse(Refusal::silent()));
     assert!(ours.may_reconnect());
     assert!(theirs.is_none(), "the client is left waiting for the end of the stream");
 }

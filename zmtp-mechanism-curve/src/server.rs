@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use zmtp_codec::keys::{KeyPair, PublicKey, SecretKey};
 use zmtp_codec::{
     Claim, Command, Commands, Credentials, Entropy, Handshake, HandshakeContext, Mechanism, MechanismError,
-    MechanismName, Progress, Properties, Refusal, Role, Session, Verdict, WireCommand,
+    MechanismName, Progress, Properties, Role, Session, Verdict, WireCommand,
 };
 
 use crate::agreement::agree;
@@ -214,7 +214,7 @@ impl Handshake for ServerHandshake {
             Verdict::Accept(_) => Ok(Progress::Complete(self.server.ready(client, &self.metadata, out))),
             Verdict::Refuse(refusal) => {
                 // In the clear, as libzmq sends and expects it: the client has no proof of it, and says so.
-                if let Refusal::Error(reason) = &refusal {
+                if let Some(reason) = refusal.reason() {
                     out.push_command(&Command::Error(reason.clone()));
                 }
                 Err(MechanismError::Refused(refusal))

@@ -171,21 +171,21 @@ fn verdict_200_sends_ready_and_completes() {
 #[test]
 fn verdict_300_closes_in_silence() {
     let (result, sent) = judged(Verdict::try_later());
-    assert_eq!(result.unwrap_err(), MechanismError::Refused(Refusal::Silent));
+    assert_eq!(result.unwrap_err(), MechanismError::Refused(Refusal::silent()));
     assert!(sent.is_empty(), "{sent:02x?}");
 }
 
 #[test]
 fn verdict_400_sends_its_error_in_the_clear() {
     let (result, sent) = judged(Verdict::deny());
-    assert_eq!(result.unwrap_err(), MechanismError::Refused(Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE)));
+    assert_eq!(result.unwrap_err(), MechanismError::Refused(Refusal::error(ErrorReason::AUTHENTICATION_FAILURE)));
     assert_eq!(sent, [b"\x05ERROR\x03400"]);
 }
 
 #[test]
 fn verdict_500_sends_its_error_in_the_clear() {
     let (result, sent) = judged(Verdict::internal_error());
-    assert_eq!(result.unwrap_err(), MechanismError::Refused(Refusal::Error(ErrorReason::INTERNAL_ERROR)));
+    assert_eq!(result.unwrap_err(), MechanismError::Refused(Refusal::error(ErrorReason::INTERNAL_ERROR)));
     assert_eq!(sent, [b"\x05ERROR\x03500"]);
 }
 

@@ -12,7 +12,7 @@ use support::{
     SHORT_MESSAGE, WELCOME_LENGTH, answered, asked, client, completed, cryptographic, greeted, greeted_with, handle,
     judge, let_in, listening, listening_with, open, open_in, refused, seal, server,
 };
-use zmtp_codec::{Credentials, FrameHeader, FrameKind, Handshake, MechanismError, OpenError, Opener, Refusal, Verdict};
+use zmtp_codec::{Credentials, FrameHeader, FrameKind, Handshake, MechanismError, OpenError, Opener, Verdict};
 use zmtp_mechanism_curve::{ClientHandshake, PublicKey, ServerHandshake};
 
 // ─── stages of the vectors' handshake ────────────────────────────────────────────────────────────────────────────────
@@ -77,7 +77,7 @@ fn our_server_refuses_with_the_error_400_of_the_vectors() {
     let (handshake, _) = asked(server_awaiting_initiate(&vectors), &vectors.octets("commands/initiate"));
     let (result, sent) = judge(handshake, Verdict::deny());
     assert!(
-        matches!(result, Err(MechanismError::Refused(Refusal::Error(reason))) if reason.status_code() == Some(400))
+        matches!(result, Err(MechanismError::Refused(refusal)) if refusal.status_code() == 400)
     );
     assert_eq!(sent, [vectors.octets("commands/error_400")]);
 }

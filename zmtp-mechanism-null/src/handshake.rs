@@ -2,7 +2,7 @@
 
 use zmtp_codec::{
     ClearOpener, ClearSealer, Command, CommandName, Commands, ErrorReason, Handshake, MechanismError, Progress,
-    Properties, Refusal, Session, Verdict, WireCommand,
+    Properties, Session, Verdict, WireCommand,
 };
 
 /// A NULL handshake under way on one connection.
@@ -61,7 +61,7 @@ impl Handshake for NullHandshake {
         match verdict {
             Verdict::Accept(_) => Ok(Progress::NeedCommand(Self::ready(&properties, out))),
             Verdict::Refuse(refusal) => {
-                if let Refusal::Error(reason) = &refusal {
+                if let Some(reason) = refusal.reason() {
                     out.push_command(&Command::Error(reason.clone()));
                 }
                 Err(MechanismError::Refused(refusal))

@@ -143,8 +143,8 @@ fn nothing_is_sent_before_the_verdict_and_ready_after_it() {
 fn a_denied_peer_gets_an_error_in_place_of_ready() {
     for (verdict, wire) in [
         (Verdict::deny(), &b"\x04\x0a\x05ERROR\x03400"[..]),
-        (Verdict::Refuse(Refusal::Error(ErrorReason::new("no").unwrap())), b"\x04\x09\x05ERROR\x02no"),
-        (Verdict::Refuse(Refusal::Silent), b""),
+        (Verdict::Refuse(Refusal::error(ErrorReason::new("no").unwrap())), b"\x04\x09\x05ERROR\x02no"),
+        (Verdict::Refuse(Refusal::silent()), b""),
     ] {
         let mut out = Commands::new();
         let error = asking(&mut out).authorize(verdict.clone(), &mut out).unwrap_err();

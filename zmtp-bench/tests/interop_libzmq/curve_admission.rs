@@ -69,7 +69,7 @@ fn assert_refused(error: &HandshakeError, due: &Refusal) {
     assert_eq!(refusal, due);
     assert_eq!(error.stage(), Stage::Authorization);
     // Whether *we* as a connecting side should try again: as the refused one is told.
-    assert_eq!(error.may_reconnect(), *due == Refusal::Silent);
+    assert_eq!(error.may_reconnect(), *due == Refusal::silent());
 }
 
 /// Both directions of a connection that was let in.
@@ -100,7 +100,7 @@ async fn a_client_that_is_not_on_the_list_reports_400_and_does_not_come_back() {
     let list = AllowList::new([THEY.octets()]);
     let mut theirs = door.knock(&Keys::new());
     let error = door.open(&list).await.unwrap_err();
-    assert_refused(&error, &Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE));
+    assert_refused(&error, &Refusal::error(ErrorReason::AUTHENTICATION_FAILURE));
     theirs.event(EventKind::HandshakeFailedAuth(400)).await;
     door.nobody_knocks().await;
     assert_eq!(door.server.half_open(), 0);
@@ -111,7 +111,7 @@ async fn a_client_that_could_not_be_judged_reports_500_and_does_not_come_back() 
     let door = Door::new().await;
     let mut theirs = door.knock(&THEY);
     let error = door.open(&decide(|_| Verdict::internal_error())).await.unwrap_err();
-    assert_refused(&error, &Refusal::Error(ErrorReason::INTERNAL_ERROR));
+    assert_refused(&error, &Refusal::error(ErrorReason::INTERNAL_ERROR));
     theirs.event(EventKind::HandshakeFailedAuth(500)).await;
     door.nobody_knocks().await;
 }
@@ -128,7 +128,7 @@ async fn a_client_that_is_sent_away_for_now_comes_back_and_is_let_in() {
     });
     let mut theirs = door.knock(&THEY);
     for _ in 0..2 {
-        assert_refused(&door.open(&judge).await.unwrap_err(), &Refusal::Silent);
+        assert_refused(&door.open(&judge).await.unwrap_err(), &Refusal::silent());
         // Not a word: to libzmq it is a connection that broke.
         let event = theirs.event_where(|event| !is_progress(event.kind)).await.unwrap();
         assert!(matches!(event.kind, EventKind::HandshakeFailedNoDetail(_)), "{event:?}");
@@ -161,7 +161,7 @@ async fn a_client_that_was_taken_off_the_list_is_refused_the_next_time() {
     talk(&mut ours, &mut theirs).await;
     drop(ours);
     theirs.event(EventKind::Disconnected).await;
-    assert_refused(&door.open(&list).await.unwrap_err(), &Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE));
+    assert_refused(&door.open(&list).await.unwrap_err(), &Refusal::error(ErrorReason::AUTHENTICATION_FAILURE));
     theirs.event(EventKind::HandshakeFailedAuth(400)).await;
     door.nobody_knocks().await;
 }
@@ -176,7 +176,7 @@ async fn a_client_that_listens_is_refused_as_well() {
     let server = CurveServer::new(pair(&WE.theirs));
     let list = AllowList::new([THEY.octets()]);
     let error = within("a refusal", Connection::handshake_with(stream, &config, &server, &list)).await.unwrap_err();
-    assert_refused(&error, &Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE));
+    assert_refused(&error, &Refusal::error(ErrorReason::AUTHENTICATION_FAILURE));
     theirs.event(EventKind::HandshakeFailedAuth(400)).await;
 }
 

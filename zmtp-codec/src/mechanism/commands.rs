@@ -4,6 +4,8 @@
 
 use alloc::vec::Vec;
 
+use zeroize::Zeroize as _;
+
 use crate::{Command, CommandError, FrameHeader, FrameKind, RawCommand};
 
 /// The handshake commands that wait to be sent: whole frames, one behind the other.
@@ -59,9 +61,10 @@ impl Commands {
         self.wire.is_empty()
     }
 
-    /// Forgets the frames, once they were handed on. Keeps the allocation.
+    /// Forgets the frames, once they were handed on, and wipes them: one of them may have a password in it. Keeps the
+    /// allocation.
     pub fn clear(&mut self) {
-        self.wire.clear();
+        self.wire.zeroize();
     }
 
     fn begin(&mut self, body_len: usize) -> usize {

@@ -1,16 +1,18 @@
 //! The pause for the application's judgement: what it is told, and what it may answer.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 
 use bytes::Bytes;
 
+use super::Credentials;
 use crate::{ErrorReason, Properties, PropertyError};
 
 /// What a mechanism knows of a peer at the moment it asks for a verdict.
 ///
 /// How much that is depends on the mechanism: NULL asks before anything was received, so both fields are empty and
-/// only what the transport knows (the peer's address) can be judged; a mechanism with keys asks when the key is
-/// proven and the properties are decrypted.
+/// only what the transport knows (the peer's address) can be judged; PLAIN asks when it has username and password, and the
+/// properties come later; a mechanism with keys asks when the key is proven and the properties are decrypted.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Claim {
@@ -32,28 +34,6 @@ impl Claim {
     pub fn with_properties(mut self, properties: Properties) -> Self {
         self.properties = Some(properties);
         self
-    }
-}
-
-/// What a peer shows to be let in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Credentials {
-    /// Nothing: the mechanism has no credentials.
-    #[default]
-    Anonymous,
-    /// A long-term public key whose possession the handshake has proven.
-    PublicKey([u8; 32]),
-}
-
-impl Credentials {
-    /// The long-term public key, if that is what the peer shows.
-    #[must_use]
-    pub const fn public_key(&self) -> Option<&[u8; 32]> {
-        match self {
-            Self::PublicKey(key) => Some(key),
-            Self::Anonymous => None,
-        }
     }
 }
 
@@ -86,23 +66,41 @@ impl Verdict {
     /// READY has gone out) it sees a plain close, and comes back.
     #[must_use]
     pub const fn deny() -> Self {
-        Self::Refuse(Refusal::Error(ErrorReason::AUTHENTICATION_FAILURE))
+        Self::Refuse(Refusal::error(ErrorReason::AUTHENTICATION_FAILURE))
     }
 
     /// Turns the peer away for now (status 300): the connection is closed without a word, and the peer will try again.
     #[must_use]
     pub const fn try_later() -> Self {
-        Self::Refuse(Refusal::Silent)
+        Self::Refuse(Refusal::silent())
     }
 
     /// Turns the peer away for good because no judgement could be made (status 500): it receives an ERROR with the
     /// reason `500`.
     ///
-    /// A peer does not come back after an ERROR, as with [`deny`](Self::deny). If the trouble may pass (a database that does not answer), use
-    /// [`try_later`](Self::try_later).
+    /// A peer does not come back after an ERROR, as with [`deny`](Self::deny). If the trouble may pass (a database that
+    /// does not answer), use [`try_later`](Self::try_later).
     #[must_use]
     pub const fn internal_error() -> Self {
-        Self::Refuse(Refusal::Error(ErrorReason::INTERNAL_ERROR))
+        Self::Refuse(Refusal::error(ErrorReason::INTERNAL_ERROR))
+    }
+
+    /// Says why, to our own side alone: in errors, events and the status text of ZAP. The peer is told the status and no
+    /// more, or it could ask which half of its credentials was wrong. Changes nothing about a peer that is let in.
+    ///
+    /// ```
+    /// use zmtp_codec::Verdict;
+    ///
+    /// let verdict = Verdict::deny().because("the account has expired");
+    /// let Verdict::Refuse(refusal) = verdict else { unreachable!() };
+    /// assert_eq!(refusal.to_string(), "with the reason \"400\" (the account has expired)");
+    /// ```
+    #[must_use]
+    pub fn because(self, text: impl Into<Box<str>>) -> Self {
+        match self {
+            Self::Refuse(refusal) => Self::Refuse(refusal.because(text)),
+            accepted @ Self::Accept(_) => accepted,
+        }
     }
 }
 
@@ -159,38 +157,104 @@ impl Admission {
 /// A peer that receives an ERROR does not come back (libzmq never reconnects after one), so a temporary refusal must
 /// be silent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
+pub struct Refusal {
+    reason: Option<ErrorReason>,
+    text: Option<Box<str>>,
+}
+
+impl Refusal {
     /// Temporary (status 300): the connection is closed without a word, and the peer will try again.
-    Silent,
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self { reason: None, text: None }
+    }
+
     /// Permanent: the peer receives an ERROR with this reason. It is `400` ([`ErrorReason::AUTHENTICATION_FAILURE`]) for
     /// status 400 and `500` ([`ErrorReason::INTERNAL_ERROR`]) for status 500; a peer treats any other text the same way.
-    Error(ErrorReason),
+    #[must_use]
+    pub const fn error(reason: ErrorReason) -> Self {
+        Self { reason: Some(reason), text: None }
+    }
+
+    /// Says why, to our own side alone: see [`Verdict::because`].
+    #[must_use]
+    pub fn because(mut self, text: impl Into<Box<str>>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+
+    /// What the ERROR tells the peer; `None` if it is told nothing.
+    #[must_use]
+    pub const fn reason(&self) -> Option<&ErrorReason> {
+        self.reason.as_ref()
+    }
+
+    /// Whether the peer is told nothing, and may come back.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    /// The status in ZAP: 300 if it is silent, 500 if the reason says so, and 400 for all others.
+    #[must_use]
+    pub fn status_code(&self) -> u16 {
+        match &self.reason {
+            None => 300,
+            Some(reason) if *reason == ErrorReason::INTERNAL_ERROR => 500,
+            Some(_) => 400,
+        }
+    }
+
+    /// Why, in words for our own side.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
 }
 
 impl core::fmt::Display for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Silent => f.write_str("for now, without a reason to the peer"),
-            Self::Error(reason) => write!(f, "with the reason \"{reason}\""),
+        match &self.reason {
+            None => f.write_str("for now, without a reason to the peer")?,
+            Some(reason) => write!(f, "with the reason \"{reason}\"")?,
+        }
+        match &self.text {
+            None => Ok(()),
+            // It may have come from another machine, and shall stay on its line.
+            Some(text) => write!(f, " ({})", text.escape_debug()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     #[test]
     fn every_refusal_has_the_reason_of_its_status() {
-        let reason = |verdict| match verdict {
-            Verdict::Refuse(Refusal::Error(reason)) => reason.status_code(),
-            Verdict::Refuse(Refusal::Silent) => None,
+        let told = |verdict| match verdict {
+            Verdict::Refuse(refusal) => (refusal.status_code(), refusal.reason().and_then(ErrorReason::status_code)),
             Verdict::Accept(_) => panic!("let in"),
         };
-        assert_eq!(reason(Verdict::deny()), Some(400));
-        assert_eq!(reason(Verdict::internal_error()), Some(500));
-        assert_eq!(reason(Verdict::try_later()), None);
+        assert_eq!(told(Verdict::deny()), (400, Some(400)));
+        assert_eq!(told(Verdict::internal_error()), (500, Some(500)));
+        assert_eq!(told(Verdict::try_later()), (300, None));
+        let other = Refusal::error(ErrorReason::new("no room").unwrap());
+        assert_eq!(told(Verdict::Refuse(other)), (400, None));
+    }
+
+    #[test]
+    fn why_is_said_to_our_side_and_not_to_the_peer() {
+        let Verdict::Refuse(refusal) = Verdict::deny().because("no such\nuser") else { panic!("let in") };
+        assert_eq!(refusal.text(), Some("no such\nuser"));
+        assert_eq!(refusal.reason(), Some(&ErrorReason::AUTHENTICATION_FAILURE));
+        assert_eq!(refusal.to_string(), r#"with the reason "400" (no such\nuser)"#);
+        let later = Refusal::silent().because("busy");
+        assert!(later.is_silent());
+        assert_eq!(later.to_string(), "for now, without a reason to the peer (busy)");
+        assert_eq!(Verdict::accept_as("alice").because("of her key"), Verdict::accept_as("alice"));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::net::{IpAddr, SocketAddr};
 pub enum PeerAddress {
     /// The other end of a TCP connection.
     Tcp(SocketAddr),
+    /// A host, where nothing is known of the port: what ZAP says of a peer.
+    Ip(IpAddr),
     /// Anything else, in words of your own. libzmq writes `localhost:UID:GID:PID` for a peer over IPC.
     Other(Box<str>),
 }
@@ -23,6 +25,7 @@ impl PeerAddress {
     pub const fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip().to_canonical()),
+            Self::Ip(ip) => Some(ip.to_canonical()),
             Self::Other(_) => None,
         }
     }
@@ -35,6 +38,7 @@ impl PeerAddress {
     pub fn zap_text(&self) -> Cow<'_, str> {
         match self {
             Self::Tcp(address) => Cow::Owned(address.ip().to_canonical().to_string()),
+            Self::Ip(ip) => Cow::Owned(ip.to_canonical().to_string()),
             Self::Other(words) => Cow::Borrowed(words),
         }
     }
@@ -46,11 +50,18 @@ impl From<SocketAddr> for PeerAddress {
     }
 }
 
+impl From<IpAddr> for PeerAddress {
+    fn from(ip: IpAddr) -> Self {
+        Self::Ip(ip)
+    }
+}
+
 impl fmt::Display for PeerAddress {
     /// With the port, and a mapped IPv4 address as it is: for the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Ip(ip) => ip.fmt(f),
             Self::Other(words) => words.fmt(f),
         }
     }
@@ -81,6 +92,14 @@ mod tests {
     fn people_see_the_port_as_well() {
         assert_eq!(tcp("192.0.2.1:5555").to_string(), "192.0.2.1:5555");
         assert_eq!(tcp("[::ffff:192.0.2.1]:1").to_string(), "[::ffff:192.0.2.1]:1");
+    }
+
+    #[test]
+    fn a_host_without_a_port_is_the_same_host() {
+        let ip = PeerAddress::from("::ffff:192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(ip.ip(), tcp("192.0.2.1:5555").ip());
+        assert_eq!(ip.zap_text(), "192.0.2.1");
+        assert_eq!(ip.to_string(), "::ffff:192.0.2.1");
     }
 
     #[test]

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use zmtp_codec::{Claim, Credentials, Identity, MechanismName, Properties, SocketType};
+use zmtp_codec::{Claim, Credentials, Identity, MechanismName, PlainCredentials, Properties, SocketType};
 
 use super::PeerAddress;
 
 /// What is known of a peer when it asks to be let in. How much that is depends on the mechanism:
 ///
-/// | | NULL that asks (`with_authorization`) | NULL that does not (`new`) | a mechanism with keys |
-/// |---|---|---|---|
-/// | mechanism, domain | yes | yes | yes |
-/// | address | if [`at`](super::Authenticator::at) has told it | likewise | likewise |
-/// | credentials | [`Anonymous`](Credentials::Anonymous) | likewise | the public key, proven |
-/// | properties, and with them socket type and identity | no, it asks before it has received any | yes | yes, decrypted |
+/// | | NULL that asks (`with_authorization`) | NULL that does not (`new`) | PLAIN, on the server | a mechanism with keys |
+/// |---|---|---|---|---|
+/// | mechanism, domain | yes | yes | yes | yes |
+/// | address | if [`at`](super::Authenticator::at) has told it | likewise | likewise | likewise |
+/// | credentials | [`Anonymous`](Credentials::Anonymous) | likewise | username and password, unproven | the public key, proven |
+/// | properties, and with them socket type and identity | no, it asks before it has received any | yes | no, they follow later | yes, decrypted |
+///
+/// A client, of PLAIN or of a mechanism with keys, asks about the server when all is known: of PLAIN that is the properties,
+/// of the others the server's key as well.
 ///
 /// The properties are what the peer says of itself. Names that only a receiving side may set (`User-Id`,
 /// `Peer-Address`) were taken out of them. Where the mechanism asks, it is not yet known whether the rest is any good: a
@@ -79,6 +82,13 @@ impl AuthRequest {
     #[must_use]
     pub const fn public_key(&self) -> Option<&[u8; 32]> {
         self.credentials.public_key()
+    }
+
+    /// The username and password that the peer has sent, if the mechanism is PLAIN and we are its server. Nothing is proven:
+    /// they are for the authenticator to compare.
+    #[must_use]
+    pub const fn plain(&self) -> Option<&PlainCredentials> {
+        self.credentials.plain()
     }
 
     /// The properties that the peer announced, if it has done so by now.

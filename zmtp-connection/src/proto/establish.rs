@@ -16,6 +16,7 @@ use core::time::Duration;
 
 use bytes::buf::{BufMut, Limit};
 use bytes::{Buf, BytesMut};
+use zeroize::Zeroize as _;
 use zmtp_codec::{
     Admission, Claim, Command, Commands, Credentials, ErrorReason, FrameHeader, GREETING_LEN, Greeting, GreetingError,
     Handshake, HandshakeContext, Mechanism, MechanismError, Progress, Properties, Refusal, Sealer, Session,
@@ -162,6 +163,7 @@ impl<'a, M: Mechanism> Establish<'a, M> {
     /// The first `count` octets of [`transmit`](Self::transmit) were written.
     pub fn transmitted(&mut self, count: usize) {
         self.wire.output.advance(count);
+        self.wire.output.wipe();
     }
 
     /// Memory to read into: some kilobytes at most, whatever the peer has announced.
@@ -208,6 +210,7 @@ impl<'a, M: Mechanism> Authorize<'a, M> {
     /// The first `count` octets of [`transmit`](Self::transmit) were written.
     pub fn transmitted(&mut self, count: usize) {
         self.wire.output.advance(count);
+        self.wire.output.wipe();
     }
 
     /// All there is to judge the peer by, in the form that an [`Authenticator`](crate::Authenticator) takes. Where the
@@ -234,7 +237,7 @@ impl<'a, M: Mechanism> Authorize<'a, M> {
                 if let Some(properties) = &claim.properties
                     && let Err(cause) = check_properties(wire.config, properties)
                 {
-                    let refusal = Refusal::Error(reason_for(&cause));
+                    let refusal = Refusal::error(reason_for(&cause));
                     // Either way the outcome is the failure below; what matters is the ERROR that goes out with it.
                     let _ = handshake.authorize(Verdict::Refuse(refusal), &mut wire.commands);
                     return wire.fail(HandshakeError::new(Stage::Properties, cause));
@@ -289,7 +292,7 @@ impl<S: Sealer, O> Established<S, O> {
             Verdict::Refuse(refusal) => refusal,
         };
         let mut last_words = Vec::new();
-        if let Refusal::Error(reason) = &refusal
+        if let Some(reason) = refusal.reason()
             && self.encoder.is_identity()
         {
             let mut commands = Commands::new();
@@ -328,15 +331,19 @@ impl<'a, M: Mechanism> Wire<'a, M> {
     /// Feeds the peer's commands to the handshake until it needs more octets or is over.
     fn run(mut self, mut handshake: M::Handshake, now: Duration) -> Outcome<'a, M> {
         loop {
-            let (frame, header_len) = match self.next_command(&handshake) {
+            let (mut frame, header_len) = match self.next_command(&handshake) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Outcome::Pending(Establish { wire: self, state: State::Mechanism(handshake) }),
                 Err(cause) => return self.fail(HandshakeError::new(Stage::Mechanism, cause)),
             };
             let progress = handshake.handle(WireCommand::new(&frame, header_len), &mut self.commands);
-            self.send_commands();
+            // It may have had a password in it.
+            frame.zeroize();
             match progress {
-                Ok(Progress::NeedCommand(next)) => handshake = next,
+                Ok(Progress::NeedCommand(next)) => {
+                    handshake = next;
+                    self.send_commands();
+                }
                 Ok(progress) => return self.progress(progress, now),
                 Err(error) => return self.fail(HandshakeError::new(Stage::Mechanism, error)),
             }
@@ -374,10 +381,15 @@ impl<'a, M: Mechanism> Wire<'a, M> {
 
     /// Goes on from where a step of the mechanism has led.
     fn progress(mut self, progress: Progress<M::Handshake>, now: Duration) -> Outcome<'a, M> {
-        self.send_commands();
         match progress {
-            Progress::NeedCommand(handshake) => self.run(handshake, now),
-            Progress::Authorize(handshake, claim) => Outcome::Authorize(self.authorize(handshake, claim)),
+            Progress::NeedCommand(handshake) => {
+                self.send_commands();
+                self.run(handshake, now)
+            }
+            Progress::Authorize(handshake, claim) => {
+                self.send_commands();
+                Outcome::Authorize(self.authorize(handshake, claim))
+            }
             Progress::Complete(session) => self.complete(session, now),
         }
     }
@@ -398,11 +410,14 @@ impl<'a, M: Mechanism> Wire<'a, M> {
                 // Under a mechanism that encrypts, the peer took this decision from our side of the handshake already;
                 // an ERROR in the clear would mean nothing to it.
                 if sealer.is_identity() {
+                    // Our READY, if it was to go out only now: this takes its place.
+                    self.commands.clear();
                     self.commands.push_command(&Command::Error(reason_for(&cause)));
                 }
                 return self.fail(HandshakeError::new(Stage::Properties, cause));
             }
         };
+        self.send_commands();
         let config = self.config;
         let ours = config.socket_type();
         let peer = Peer {

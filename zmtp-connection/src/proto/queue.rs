@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use zeroize::Zeroize as _;
 
 /// A staging buffer of this size is small enough to be kept for ever.
 const KEEP: usize = 4096;
@@ -103,6 +104,13 @@ impl Queue {
     pub(crate) fn chunks(&self) -> Chunks<'_> {
         let mut links = self.links.iter();
         Chunks { staged: &self.staged[..self.end], at: self.start, link: links.next(), links }
+    }
+
+    /// Overwrites what was staged, once all of it is sent: during the handshake, when it may be a password.
+    pub(crate) fn wipe(&mut self) {
+        if self.is_empty() {
+            self.staged.as_mut_slice().zeroize();
+        }
     }
 
     /// Forgets the first `count` octets: they were sent.

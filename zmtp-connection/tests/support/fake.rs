@@ -17,8 +17,8 @@ use std::ops::RangeInclusive;
 
 use zmtp_connection::codec::{
     Claim, Command, CommandName, Commands, Credentials, ErrorReason, FrameHeader, FrameKind, Handshake,
-    HandshakeContext, Mechanism, MechanismError, MechanismName, OpenError, Opened, Opener, Progress, Properties,
-    Refusal, Role, SealError, SealPlan, Sealer, Session, Verdict, WireCommand,
+    HandshakeContext, Mechanism, MechanismError, MechanismName, OpenError, Opened, Opener, Progress, Properties, Role,
+    SealError, SealPlan, Sealer, Session, Verdict, WireCommand,
 };
 
 const COUNTER: usize = 8;
@@ -173,7 +173,7 @@ impl Handshake for FakeHandshake {
                 Ok(Progress::Complete(self.complete(theirs).with_public_key(key)))
             }
             Verdict::Refuse(refusal) => {
-                if let Refusal::Error(reason) = &refusal {
+                if let Some(reason) = refusal.reason() {
                     out.push_command(&Command::Error(reason.clone()));
                 }
                 Err(MechanismError::Refused(refusal))
