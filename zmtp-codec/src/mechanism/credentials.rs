@@ -78,7 +78,8 @@ impl PlainCredentials {
     /// The username.
     #[must_use]
     pub fn username(&self) -> &[u8] {
-        taken(&self.0[0])
+        let [username, _] = &**self.0;
+        taken(username)
     }
 
     /// The username as text, if it is UTF-8.
@@ -91,14 +92,16 @@ impl PlainCredentials {
     /// [`has_password`](Self::has_password), and wipe what you copy.
     #[must_use]
     pub fn danger_password(&self) -> &[u8] {
-        taken(&self.0[1])
+        let [_, password] = &**self.0;
+        taken(password)
     }
 
     /// Whether this is the password, in a time that does not depend on where or in how much they differ.
     #[must_use]
     pub fn has_password(&self, password: impl AsRef<[u8]>) -> bool {
+        let [_, ours] = &**self.0;
         let mut padded = Zeroizing::new([0; 1 + Self::MAX_LEN]);
-        put(&mut padded, password.as_ref()).is_some() && bool::from(same(&self.0[1], &padded))
+        put(&mut padded, password.as_ref()).is_some() && bool::from(same(ours, &padded))
     }
 
     /// Where in `list` these credentials are, the first place if there are several; `None` if nowhere.

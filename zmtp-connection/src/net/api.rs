@@ -348,7 +348,7 @@ macro_rules! receiving {
         /// What is known of the peer.
         #[must_use]
         pub fn peer(&self) -> &Peer {
-            &self.peer
+            &self.reader.peer
         }
 
         /// How long the peer has sent nothing, as far as was read. Every octet counts. What waits unread does not, so

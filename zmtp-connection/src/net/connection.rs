@@ -60,7 +60,6 @@ pub struct Connection<T, M: Mechanism = AnyMechanism> {
     io: T,
     reader: Reader<OpenerOf<M>>,
     writer: Writer<SealerOf<M>>,
-    peer: Arc<Peer>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
@@ -153,7 +152,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     ) -> Result<Self, HandshakeError> {
         let (io, established) = handshake::run(io, config, mechanism, authenticator).await?;
         let Established { encoder, decoder, peer, heartbeat, .. } = established;
-        Ok(Self { io, reader: Reader::new(decoder, heartbeat), writer: Writer::new(encoder), peer: Arc::new(peer) })
+        let peer = Arc::new(peer);
+        Ok(Self {
+            io,
+            reader: Reader::new(decoder, heartbeat, Arc::clone(&peer)),
+            writer: Writer::new(encoder, peer),
+        })
     }
 
     sending!();
@@ -207,7 +211,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         T: Send + 'static,
     {
         let (read, write) = tokio::io::split(self.io);
-        halves(read, write, self.reader, self.writer, self.peer)
+        halves(read, write, self.reader, self.writer)
     }
 
     /// Splits into halves that can live on different tasks. PINGs are still answered by the receiving half while the
@@ -219,7 +223,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         T::Write: Send + 'static,
     {
         let (read, write) = self.io.into_split();
-        halves(read, write, self.reader, self.writer, self.peer)
+        halves(read, write, self.reader, self.writer)
     }
 
     /// The stream, to look at its addresses and options. Do not read from or write to it.
@@ -304,7 +308,7 @@ impl<T, M: Mechanism> std::fmt::Debug for Connection<T, M> {
     /// Shows who the peer is; neither payload nor keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("peer", &self.peer)
+            .field("peer", &self.reader.peer)
             .field("reader", &self.reader.decoder)
             .field("writer", &self.writer.encoder)
             .finish_non_exhaustive()

@@ -13,6 +13,7 @@ use zmtp_codec::{Handshake, Mechanism, Sealer, Verdict};
 use super::clock;
 use super::linger::say_last_words;
 use super::reader::poll_read_buf;
+use super::trace::Watch;
 use crate::auth::{AuthRequest, Authenticator};
 use crate::config::ConnectionConfig;
 use crate::error::{HandshakeCause, HandshakeError, Stage};
@@ -35,33 +36,32 @@ where
 {
     // A runtime without a timer panics here, on every connection, rather than later when a peer announces a TTL.
     drop(tokio::time::sleep(Duration::ZERO));
-    let mut stage = Stage::Greeting;
+    let address = authenticator.and_then(A::address);
+    let mut watch = Watch::new(mechanism.name(), address);
     let mut driver = Driver { io, unflushed: false, broken: None };
     let finished = match config.handshake_timeout() {
-        None => driver.drive(config, mechanism, authenticator, &mut stage).await,
-        Some(after) => match timeout(after, driver.drive(config, mechanism, authenticator, &mut stage)).await {
+        None => driver.drive(config, mechanism, authenticator, &mut watch).await,
+        Some(after) => match timeout(after, driver.drive(config, mechanism, authenticator, &mut watch)).await {
             Ok(finished) => finished,
-            Err(_) => return Err(timed_out(stage, after)),
+            Err(_) => Err((HandshakeError::new(watch.stage, HandshakeCause::TimedOut { after }), Vec::new())),
         },
     };
     match finished {
         Ok(mut established) => {
-            if let Some(address) = authenticator.and_then(A::address) {
+            if let Some(address) = address {
                 established.peer.set_address(address.clone());
             }
+            watch.complete(&established.peer);
             Ok((driver.io, established))
         }
         Err((error, last_words)) => {
+            watch.failed(&error);
             if !last_words.is_empty() {
                 say_last_words(driver.io, &last_words).await;
             }
             Err(error)
         }
     }
-}
-
-fn timed_out(stage: Stage, after: Duration) -> HandshakeError {
-    HandshakeError::new(stage, HandshakeCause::TimedOut { after })
 }
 
 struct Driver<T> {
@@ -80,7 +80,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         config: &ConnectionConfig,
         mechanism: &M,
         authenticator: Option<&A>,
-        stage: &mut Stage,
+        watch: &mut Watch<'_>,
     ) -> Result<Ready<M>, Failed>
     where
         M: Mechanism,
@@ -90,20 +90,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         loop {
             outcome = match outcome {
                 Outcome::Pending(mut establish) => {
-                    *stage = establish.stage();
+                    watch.stage = establish.stage();
                     let read = poll_fn(|cx| self.poll_exchange(&mut establish, cx)).await;
-                    read.map_err(|cause| (HandshakeError::new(*stage, cause), Vec::new()))?;
+                    read.map_err(|cause| (HandshakeError::new(watch.stage, cause), Vec::new()))?;
                     establish.advance(clock::now())
                 }
                 Outcome::Authorize(mut authorize) => {
-                    *stage = Stage::Authorization;
+                    let request = authorize.request();
+                    watch.asks(&request);
+                    let failed = |cause| (HandshakeError::new(Stage::Authorization, cause), Vec::new());
                     // The peer is not kept waiting for what is already said.
                     let written = poll_fn(|cx| self.poll_write_all(&mut authorize, cx)).await;
-                    written.map_err(|error| (HandshakeError::new(*stage, HandshakeCause::Io(error)), Vec::new()))?;
-                    let Some(authenticator) = authenticator else {
-                        return Err((HandshakeError::new(*stage, HandshakeCause::NoAuthenticator), Vec::new()));
-                    };
-                    let verdict = ask(authenticator, authorize.request()).await;
+                    written.map_err(|error| failed(HandshakeCause::Io(error)))?;
+                    let authenticator = authenticator.ok_or_else(|| failed(HandshakeCause::NoAuthenticator))?;
+                    let verdict = ask(authenticator, request).await;
                     authorize.decide(verdict, clock::now())
                 }
                 Outcome::Ready(mut established) => {
@@ -114,8 +114,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                         return Ok(established);
                     };
                     // The mechanism lets in whoever comes this far. Who has brought an authenticator is asked all the same.
-                    *stage = Stage::Authorization;
-                    let verdict = ask(authenticator, established.request(config)).await;
+                    let request = established.request(config);
+                    watch.asks(&request);
+                    let verdict = ask(authenticator, request).await;
                     return established.decide(verdict).map_err(|failure| (failure.error, failure.last_words));
                 }
                 Outcome::Failed(failure) => return Err((failure.error, failure.last_words)),

@@ -6,6 +6,7 @@
 use core::time::Duration;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
@@ -15,8 +16,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use zmtp_codec::{Command, Opener, Ping, Pong};
 
 use super::clock;
+use super::trace::receiving_failed;
 use crate::error::{DecodeError, Expired, RecvError, SendError};
 use crate::event::{Event, Frame};
+use crate::peer::Peer;
 use crate::proto::{Decoded, DecodedFrame, Decoder, Heartbeat, HeartbeatAction};
 
 /// The size of a read on a quiet connection.
@@ -71,6 +74,7 @@ pub(crate) fn poll_read_buf<R: AsyncRead + Unpin>(
 pub(crate) struct Reader<O> {
     pub(crate) decoder: Decoder<O>,
     pub(crate) heartbeat: Heartbeat,
+    pub(crate) peer: Arc<Peer>,
     read_size: usize,
     small_reads: u8,
     timer: Option<Pin<Box<Sleep>>>,
@@ -117,10 +121,11 @@ impl Announced {
 }
 
 impl<O: Opener> Reader<O> {
-    pub(crate) const fn new(decoder: Decoder<O>, heartbeat: Heartbeat) -> Self {
+    pub(crate) const fn new(decoder: Decoder<O>, heartbeat: Heartbeat, peer: Arc<Peer>) -> Self {
         Self {
             decoder,
             heartbeat,
+            peer,
             read_size: READ_MIN,
             small_reads: 0,
             timer: None,
@@ -187,7 +192,7 @@ impl<O: Opener> Reader<O> {
         next: impl Fn(&mut Decoder<O>) -> Result<Option<Found<T>>, DecodeError>,
     ) -> Result<Option<T>, RecvError> {
         loop {
-            match next(&mut self.decoder)? {
+            match next(&mut self.decoder).map_err(|error| self.failed(error))? {
                 Some(Found::Item(item)) => return Ok(Some(item)),
                 Some(Found::Ping(ping)) => {
                     self.heartbeat.on_ping(&ping);
@@ -235,7 +240,7 @@ impl<O: Opener> Reader<O> {
                 State::Open => self.state = State::Open,
                 State::Ended => {
                     self.state = State::Ended;
-                    self.decoder.finish()?;
+                    self.decoder.finish().map_err(|error| self.failed(error))?;
                     return Poll::Ready(Ok(None));
                 }
                 State::Failed(error) => return Poll::Ready(Err(error)),
@@ -252,6 +257,16 @@ impl<O: Opener> Reader<O> {
                 return self.poll_deadlines(link, cx).map(|expired| Err(expired.into()));
             }
         }
+    }
+
+    /// Says that receiving has failed, where that is found out; errors that only repeat it, and mistakes of the caller,
+    /// are no news.
+    fn failed(&self, error: impl Into<RecvError>) -> RecvError {
+        let error = error.into();
+        if !matches!(error, RecvError::Protocol(DecodeError::Poisoned | DecodeError::MidMessage)) {
+            receiving_failed(&self.peer, &error);
+        }
+        error
     }
 
     /// An error that was postponed comes in the place of the one that only repeats it.
@@ -296,7 +311,7 @@ impl<O: Opener> Reader<O> {
         match ready!(link.poll_read(cx, &mut buffer)) {
             Ok(0) => self.state = State::Ended,
             Ok(count) => self.received(count),
-            Err(error) => self.state = State::Failed(RecvError::Io(error)),
+            Err(error) => self.state = State::Failed(self.failed(RecvError::Io(error))),
         }
         Poll::Ready(())
     }
@@ -361,6 +376,7 @@ impl<O: Opener> Reader<O> {
                 }
                 HeartbeatAction::Expire(expired) => {
                     self.state = State::Dead;
+                    self.failed(expired);
                     return Poll::Ready(expired);
                 }
             }

@@ -32,7 +32,6 @@ pub struct Receiver<R, M: Mechanism = AnyMechanism> {
     io: R,
     reader: Reader<OpenerOf<M>>,
     outlet: Arc<dyn Outlet>,
-    peer: Arc<Peer>,
 }
 
 /// The sending half of a connection.
@@ -55,16 +54,16 @@ pub(super) fn halves<R, W, M>(
     write: W,
     reader: Reader<OpenerOf<M>>,
     writer: Writer<SealerOf<M>>,
-    peer: Arc<Peer>,
 ) -> (Receiver<R, M>, Sender<W, M>)
 where
     W: AsyncWrite + Unpin + Send + 'static,
     M: Mechanism,
 {
     let local = writer.encoder.local();
+    let peer = Arc::clone(&reader.peer);
     let shared = Arc::new(Shared::new(write, writer));
     let outlet: Arc<dyn Outlet> = Arc::clone(&shared) as _;
-    (Receiver { io: read, reader, outlet, peer: Arc::clone(&peer) }, Sender { shared, local, peer })
+    (Receiver { io: read, reader, outlet }, Sender { shared, local, peer })
 }
 
 impl<R: AsyncRead + Unpin, M: Mechanism> Receiver<R, M> {
@@ -158,7 +157,7 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
 
 impl<R, M: Mechanism> std::fmt::Debug for Receiver<R, M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Receiver").field("peer", &self.peer.info()).finish_non_exhaustive()
+        f.debug_struct("Receiver").field("peer", &self.reader.peer.info()).finish_non_exhaustive()
     }
 }
 

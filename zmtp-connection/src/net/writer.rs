@@ -2,13 +2,16 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 use zmtp_codec::{Ping, Pong, Sealer};
 
 use super::reader::Progress;
+use super::trace::sending_failed;
 use crate::error::{PushError, SendError};
+use crate::peer::Peer;
 use crate::proto::Encoder;
 
 /// Slices in one vectored write, at most. The kernel takes up to 1,024; more than some dozens gain nothing.
@@ -21,6 +24,7 @@ pub(crate) struct Writer<S> {
     /// Octets were written since the stream was last flushed.
     unflushed: bool,
     state: State,
+    peer: Arc<Peer>,
 }
 
 #[derive(Debug)]
@@ -35,8 +39,8 @@ enum State {
 }
 
 impl<S: Sealer> Writer<S> {
-    pub(crate) const fn new(encoder: Encoder<S>) -> Self {
-        Self { encoder, unflushed: false, state: State::Open }
+    pub(crate) const fn new(encoder: Encoder<S>, peer: Arc<Peer>) -> Self {
+        Self { encoder, unflushed: false, state: State::Open, peer }
     }
 
     /// Writes until nothing waits. Can be given up and taken up again after every octet.
@@ -54,6 +58,7 @@ impl<S: Sealer> Writer<S> {
             return Poll::Ready(());
         }
         if let Err(error) = ready!(self.poll_write_out(io, cx)) {
+            sending_failed(&self.peer, &error);
             self.state = State::Broken(error);
         }
         Poll::Ready(())

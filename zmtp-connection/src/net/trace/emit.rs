@@ -1,0 +1,191 @@
+//! The events of the `tracing` crate.
+//!
+//! No field holds a password, a secret key or any of a message. What a peer has chosen (its username, the reason in its
+//! ERROR) is escaped, so that it stays on its line and in its field.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt;
+use std::sync::Once;
+
+use tracing::{Level, debug, event, warn};
+use zmtp_codec::{Credentials, MechanismError};
+
+use super::Watch;
+use crate::LibzmqEvent;
+use crate::auth::PeerAddress;
+use crate::error::{DecodeError, HandshakeCause, HandshakeError, RecvError};
+use crate::peer::Peer;
+
+const HANDSHAKE: &str = "zmtp::handshake";
+const CONNECTION: &str = "zmtp::connection";
+
+/// An event whose level is known only when it happens: a level is part of where an event is said.
+macro_rules! at {
+    ($level:expr, $target:expr, $($event:tt)*) => {
+        match $level {
+            Level::ERROR => event!(target: $target, Level::ERROR, $($event)*),
+            Level::WARN => event!(target: $target, Level::WARN, $($event)*),
+            _ => event!(target: $target, Level::INFO, $($event)*),
+        }
+    };
+}
+
+/// Says an event about a handshake, with the fields that all of them have.
+macro_rules! not_complete {
+    ($level:expr, $watch:expr, $cause:expr, $may_reconnect:expr, $libzmq:expr, $message:literal) => {
+        at!(
+            $level,
+            HANDSHAKE,
+            address = $watch.address.map(display),
+            mechanism = %$watch.mechanism,
+            stage = %$watch.stage,
+            claim = claim(&$watch.claim).map(display),
+            cause = %$cause,
+            may_reconnect = $may_reconnect,
+            libzmq = %$libzmq,
+            $message
+        )
+    };
+}
+
+/// Said once in the life of a process: whoever has chosen PLAIN has chosen it for all connections.
+pub(super) fn password_in_the_clear(address: Option<&PeerAddress>) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        warn!(
+            target: HANDSHAKE,
+            address = address.map(display),
+            mechanism = "PLAIN",
+            "passwords travel in the clear, and not only on this machine; use CURVE, or a protected stream"
+        );
+    });
+}
+
+pub(super) fn complete(watch: &Watch<'_>, peer: &Peer) {
+    debug!(
+        target: HANDSHAKE,
+        address = watch.address.map(display),
+        mechanism = %watch.mechanism,
+        socket_type = %peer.socket_type(),
+        claim = claim(&watch.claim).map(display),
+        user = user(peer).map(display),
+        "handshake complete"
+    );
+}
+
+pub(super) fn failed(watch: &Watch<'_>, error: &HandshakeError) {
+    let cause = error.cause();
+    not_complete!(level(cause), watch, Chain(cause), error.may_reconnect(), error.libzmq_event(), "handshake failed");
+}
+
+/// The future was dropped: by a limiter, by somebody else, or by a panic (an authenticator's, most likely).
+pub(super) fn given_up(watch: &Watch<'_>) {
+    let (level, cause) = match CAUSE.get() {
+        Some(cause) => (Level::INFO, cause),
+        None if std::thread::panicking() => (Level::ERROR, "a panic; is it the authenticator's?"),
+        None => (Level::INFO, "its future was dropped"),
+    };
+    not_complete!(level, watch, cause, true, LibzmqEvent::GIVEN_UP, "handshake given up");
+}
+
+pub(in crate::net) fn receiving_failed(peer: &Peer, error: &RecvError) {
+    let level = match error {
+        RecvError::Protocol(DecodeError::Truncated) | RecvError::Io(_) | RecvError::Expired(_) => Level::INFO,
+        RecvError::Protocol(_) => Level::WARN,
+    };
+    at!(
+        level,
+        CONNECTION,
+        address = peer.address().map(display),
+        mechanism = %peer.mechanism(),
+        user = user(peer).map(display),
+        cause = %Chain(error),
+        "receiving failed"
+    );
+}
+
+pub(in crate::net) fn sending_failed(peer: &Peer, error: &std::io::Error) {
+    event!(
+        target: CONNECTION,
+        Level::INFO,
+        address = peer.address().map(display),
+        mechanism = %peer.mechanism(),
+        user = user(peer).map(display),
+        cause = %error,
+        "sending failed"
+    );
+}
+
+thread_local! {
+    /// Why the future of a handshake is being dropped, if that is known.
+    static CAUSE: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Has the handshakes that `drop` drops know why.
+pub(in crate::net) fn dropping_because<R>(cause: &'static str, drop: impl FnOnce() -> R) -> R {
+    struct Restore(Option<&'static str>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CAUSE.set(self.0);
+        }
+    }
+    let _restore = Restore(CAUSE.replace(Some(cause)));
+    drop()
+}
+
+/// How much an operator should care: least about what any peer may do at any time, most about what is wrong with us.
+const fn level(cause: &HandshakeCause) -> Level {
+    match cause {
+        HandshakeCause::Closed
+        | HandshakeCause::TimedOut { .. }
+        | HandshakeCause::Io(_)
+        // Scanners, browsers and peers of another age.
+        | HandshakeCause::Greeting(_) => Level::INFO,
+        HandshakeCause::NoAuthenticator
+        | HandshakeCause::Mechanism(MechanismError::Local(_) | MechanismError::Misuse(_)) => Level::ERROR,
+        _ => Level::WARN,
+    }
+}
+
+/// Who the peer claims to be: its username or its public key, neither of them a secret.
+const fn claim(credentials: &Credentials) -> Option<Claim<'_>> {
+    match credentials {
+        Credentials::Anonymous => None,
+        shown => Some(Claim(shown)),
+    }
+}
+
+struct Claim<'a>(&'a Credentials);
+
+impl fmt::Display for Claim<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Credentials::Plain(plain) => write!(f, "username \"{}\"", plain.username().escape_ascii()),
+            Credentials::PublicKey(key) => {
+                f.write_str("public key ")?;
+                key.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            }
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+fn user(peer: &Peer) -> Option<impl fmt::Display + '_> {
+    peer.user_id().map(|user| user.escape_ascii())
+}
+
+/// An error and all that is behind it, on one line.
+struct Chain<'a>(&'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

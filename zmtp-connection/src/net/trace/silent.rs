@@ -1,0 +1,22 @@
+//! Says nothing: the feature `tracing` is off.
+
+use super::Watch;
+use crate::auth::PeerAddress;
+use crate::error::{HandshakeError, RecvError};
+use crate::peer::Peer;
+
+pub(super) const fn password_in_the_clear(_address: Option<&PeerAddress>) {}
+
+pub(super) const fn complete(_watch: &Watch<'_>, _peer: &Peer) {}
+
+pub(super) const fn failed(_watch: &Watch<'_>, _error: &HandshakeError) {}
+
+pub(super) const fn given_up(_watch: &Watch<'_>) {}
+
+pub(in crate::net) const fn receiving_failed(_peer: &Peer, _error: &RecvError) {}
+
+pub(in crate::net) const fn sending_failed(_peer: &Peer, _error: &std::io::Error) {}
+
+pub(in crate::net) fn dropping_because<R>(_cause: &'static str, drop: impl FnOnce() -> R) -> R {
+    drop()
+}
