@@ -1,15 +1,17 @@
 //! Two peers in one process shake hands over loopback TCP and talk, with an account of what happens.
 //!
 //! ```text
-//! cargo run -p zmtp-connection --example tour --features curve
+//! cargo run -p zmtp-connection --example tour --features plain,curve
 //! ```
 //!
-//! Without `--features curve` it leaves CURVE out.
+//! Without these features it leaves PLAIN and CURVE out.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
+#[cfg(any(feature = "plain", feature = "curve"))]
+use zmtp_connection::codec::Mechanism;
 use zmtp_connection::codec::{AnyMechanism, SocketType};
 use zmtp_connection::{
     AllowAny, AsMessage, Authenticator, Connection, ConnectionConfig, EventRef, HeartbeatConfig, Null,
@@ -21,6 +23,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let null = || AnyMechanism::new(Null::new());
     println!("NULL");
     talk(null(), null(), AllowAny).await?;
+    #[cfg(feature = "plain")]
+    plain::show().await?;
     #[cfg(feature = "curve")]
     curve::show().await?;
     incompatible().await?;
@@ -104,6 +108,26 @@ async fn incompatible() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// What a server and a client say when the server does not let the client in.
+#[cfg(any(feature = "plain", feature = "curve"))]
+async fn refused<A: Authenticator>(
+    server: &impl Mechanism,
+    client: &impl Mechanism,
+    guests: &A,
+) -> Result<(), Box<dyn Error>> {
+    let (ours, theirs) = tokio::io::duplex(1024);
+    let (rep, req) = (ConnectionConfig::new(SocketType::Rep), ConnectionConfig::new(SocketType::Req));
+    let (server, client) = tokio::join!(
+        Connection::handshake_with(ours, &rep, server, guests),
+        Connection::handshake(theirs, &req, client)
+    );
+    for (who, result) in [("server", server.err()), ("client", client.err())] {
+        let error = result.ok_or("it was let in")?;
+        say(who, format!("{error} (connecting again makes sense: {})", error.may_reconnect()));
+    }
+    Ok(())
+}
+
 async fn round_trip<M: AsMessage + ?Sized>(
     dealer: &mut Connection<TcpStream>,
     what: &str,
@@ -137,15 +161,38 @@ fn say(who: &str, what: impl std::fmt::Display) {
     println!("  {who:<10} {what}");
 }
 
+/// A username and a password, and what it looks like when they are wrong.
+#[cfg(feature = "plain")]
+mod plain {
+    use std::error::Error;
+
+    use zmtp_connection::codec::AnyMechanism;
+    use zmtp_connection::{CredentialList, PlainClient, PlainCredentials, PlainServer};
+
+    use super::{refused, talk};
+
+    pub(crate) async fn show() -> Result<(), Box<dyn Error>> {
+        println!("\nPLAIN");
+        let right = PlainCredentials::new("tourist", "open sesame")?;
+        let guests = CredentialList::new([right.clone()]);
+        let (server, client) = (PlainServer::new(), PlainClient::new(right));
+        talk(AnyMechanism::new(server), AnyMechanism::new(client), guests.clone()).await?;
+
+        println!("\nA PLAIN client with a wrong password");
+        let wrong = PlainCredentials::new("tourist", "open barley")?;
+        refused(&server, &PlainClient::new(wrong), &guests).await
+    }
+}
+
 /// Keys on both sides, and what it looks like when they do not fit.
 #[cfg(feature = "curve")]
 mod curve {
     use std::error::Error;
 
-    use zmtp_connection::codec::{AnyMechanism, SocketType};
-    use zmtp_connection::{AllowList, Connection, ConnectionConfig, CurveClient, CurveServer, KeyPair};
+    use zmtp_connection::codec::AnyMechanism;
+    use zmtp_connection::{AllowList, CurveClient, CurveServer, KeyPair};
 
-    use super::{say, talk};
+    use super::{refused, say, talk};
 
     pub(crate) async fn show() -> Result<(), Box<dyn Error>> {
         println!("\nCURVE");
@@ -164,19 +211,5 @@ mod curve {
         println!("\nA CURVE client that expects another server");
         let other = *KeyPair::generate()?.public_key();
         refused(&server, &CurveClient::anonymous(other)?, &guests).await
-    }
-
-    async fn refused(server: &CurveServer, client: &CurveClient, guests: &AllowList) -> Result<(), Box<dyn Error>> {
-        let (ours, theirs) = tokio::io::duplex(1024);
-        let (rep, req) = (ConnectionConfig::new(SocketType::Rep), ConnectionConfig::new(SocketType::Req));
-        let (server, client) = tokio::join!(
-            Connection::handshake_with(ours, &rep, server, guests),
-            Connection::handshake(theirs, &req, client)
-        );
-        for (who, result) in [("server", server.err()), ("client", client.err())] {
-            let error = result.ok_or("it was let in")?;
-            say(who, format!("{error} (connecting again makes sense: {})", error.may_reconnect()));
-        }
-        Ok(())
     }
 }

@@ -7,6 +7,7 @@
 
 mod address;
 mod allow_list;
+mod credential_list;
 mod request;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use zmtp_codec::Verdict;
 
 pub use address::PeerAddress;
 pub use allow_list::AllowList;
+pub use credential_list::CredentialList;
 pub use request::AuthRequest;
 
 /// Decides which peers are let in.
@@ -28,6 +30,7 @@ pub use request::AuthRequest;
 /// | to | use |
 /// |---|---|
 /// | let in the keys on a list that changes | [`AllowList`] |
+/// | let in the usernames and passwords on a list that changes | [`CredentialList`] |
 /// | decide at once | [`decide`] |
 /// | ask a database or another service | a closure `async` in its body, or a type of your own |
 /// | let in everybody | [`AllowAny`] |

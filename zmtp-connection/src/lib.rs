@@ -38,11 +38,32 @@
 //! | receive a message too large to hold, frame by frame | [`recv_frame`](Connection::recv_frame) |
 //! | send and receive on two tasks | [`into_split`](Connection::into_split) or [`split`](Connection::split) |
 //! | decide who is let in | [`handshake_with`](Connection::handshake_with) and an [`Authenticator`] |
+//! | have a ZAP handler decide that, or be one (RFC 27) | `zap::ZapClient`, `zap::serve` (feature `zap`) |
+//! | accept peers in public, and not drown in those who never finish | [`HandshakeLimiter`] |
 //! | do I/O in another way | [`proto`] |
+//!
+//! # What an operator is told
+//!
+//! With the feature `tracing`, what becomes of connections is said as events of that crate:
+//!
+//! | target | level | event | fields |
+//! |---|---|---|---|
+//! | `zmtp::handshake` | `INFO`, `WARN`, `ERROR` | `handshake failed`, `handshake given up` | `address`, `mechanism`, `stage`, `claim`, `cause`, `may_reconnect`, `libzmq` |
+//! | `zmtp::handshake` | `INFO` | `handshake not begun`: displaced, or out of time, in a place of a [`HandshakeLimiter`] | `address`, `cause`, `may_reconnect`, `libzmq` |
+//! | `zmtp::handshake` | `DEBUG` | `handshake complete` | `address`, `mechanism`, `socket_type`, `claim`, `user` |
+//! | `zmtp::handshake` | `WARN` | `passwords travel in the clear …`, once | `address`, `mechanism` |
+//! | `zmtp::zap` | `ERROR` | `no answer from the ZAP handler` | `address`, `mechanism`, `domain`, `claim`, `cause`, `libzmq` |
+//! | `zmtp::connection` | `INFO`, `WARN` | `receiving failed`, `sending failed` | `address`, `mechanism`, `user`, `cause` |
+//!
+//! `ERROR` is for what is wrong on our side, `INFO` for what any peer may do at any time (go away, be slow, speak HTTP), `WARN` for
+//! the rest. `address` is what [`Authenticator::at`] was told, `claim` the username or public key that the peer shows, `libzmq`
+//! the event of libzmq's socket monitor ([`LibzmqEvent`], there without `tracing` as well), and `user` the authenticator's
+//! word for the peer. No field holds a password, a secret key or any of a message, and what a peer has chosen is escaped.
 //!
 //! # Features
 //!
-//! `net` (default): the tokio shell. `null` (default): the NULL mechanism. `curve`: the CURVE mechanism and its keys.
+//! `net` (default): the tokio shell. `null` (default): the NULL mechanism. `plain`: the PLAIN mechanism. `curve`: the CURVE
+//! mechanism and its keys. `zap`: ZAP, to ask an external handler who may connect, or to be one. `tracing`: events.
 //! `futures`: `Stream` and `Sink`. A feature adds API and changes no behaviour; which mechanism a connection uses is always
 //! said in the code.
 #![cfg_attr(not(feature = "net"), expect(rustdoc::broken_intra_doc_links, reason = "the shell is not built"))]
@@ -52,21 +73,27 @@ mod auth;
 mod config;
 mod error;
 mod event;
+mod libzmq_event;
 mod message;
 #[cfg(feature = "net")]
 mod net;
 mod peer;
 pub mod proto;
+#[cfg(feature = "zap")]
+pub mod zap;
 
-pub use auth::{AllowAny, AllowList, At, AuthRequest, Authenticator, PeerAddress, decide};
+pub use auth::{AllowAny, AllowList, At, AuthRequest, Authenticator, CredentialList, PeerAddress, decide};
 pub use config::{ConfigBuilder, ConfigError, ConnectionConfig, HeartbeatConfig, Limits};
 pub use error::{
     DecodeError, Expired, FeedAllError, HandshakeCause, HandshakeError, PushError, RecvError, SendError, Stage,
 };
 pub use event::{Event, EventRef, Frame};
+pub use libzmq_event::{LibzmqEvent, LibzmqProtocolError};
 pub use message::{AsMessage, AsPart, EncodedMessage, IntoParts, LINK_FROM, Message, Part};
 #[cfg(feature = "net")]
-pub use net::{Connection, IntoSplit, Joined, Permit, Receiver, Sender};
+pub use net::{
+    Connection, HandshakeLimiter, HandshakePermit, IntoSplit, Joined, Limited, Permit, Receiver, Sender,
+};
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
 pub use zmtp_codec::{CredentialsError, PlainCredentials};
@@ -81,7 +108,8 @@ pub use zmtp_mechanism_null::Null;
 pub use zmtp_mechanism_plain::{PlainClient, PlainServer};
 
 /// The pages beside the code, compiled and run as tests.
-#[cfg(all(doctest, feature = "net", feature = "null", feature = "curve"))]
+#[cfg(all(doctest, feature = "net", feature = "null", feature = "plain", feature = "curve", feature = "zap"))]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/who-gets-in.md")]
 #[doc = include_str!("../../docs/writing-a-mechanism.md")]
 struct Pages;

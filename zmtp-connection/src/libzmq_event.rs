@@ -88,6 +88,7 @@ mod errno {
 
 impl LibzmqEvent {
     /// The handshake was given up from outside, for want of a place or of time.
+    #[cfg(all(feature = "net", feature = "tracing"))]
     pub(crate) const GIVEN_UP: Self = Self::NoDetail { errno: errno::EAGAIN };
 
     /// The number of the event: 0x0800, 0x2000 or 0x4000.
@@ -183,6 +184,35 @@ fn of_mechanism(error: &MechanismError) -> LibzmqEvent {
     }
 }
 
+#[cfg(feature = "zap")]
+impl crate::zap::ZapError {
+    /// What libzmq's socket monitor would say of a handshake that ends because a ZAP handler has replied like this.
+    #[must_use]
+    pub const fn libzmq_event(&self) -> LibzmqEvent {
+        LibzmqEvent::Protocol(match self {
+            Self::NoDelimiter | Self::FrameCount { .. } => LibzmqProtocolError::ZapMalformedReply,
+            Self::Version { .. } => LibzmqProtocolError::ZapBadVersion,
+            Self::RequestId => LibzmqProtocolError::ZapBadRequestId,
+            Self::Status { .. } => LibzmqProtocolError::ZapInvalidStatusCode,
+            Self::Metadata(_) => LibzmqProtocolError::ZapInvalidMetadata,
+            _ => LibzmqProtocolError::ZapUnspecified,
+        })
+    }
+}
+
+#[cfg(all(feature = "zap", feature = "net"))]
+impl crate::zap::ZapClientError {
+    /// What libzmq's socket monitor would say of a handshake that ends because there is no answer from a ZAP handler.
+    #[must_use]
+    pub const fn libzmq_event(&self) -> LibzmqEvent {
+        match self {
+            Self::Reply(error) => error.libzmq_event(),
+            Self::TimedOut { .. } => LibzmqEvent::NoDetail { errno: errno::EAGAIN },
+            _ => LibzmqEvent::NoDetail { errno: errno::EFAULT },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
@@ -242,6 +272,23 @@ mod tests {
         assert_eq!(event(MechanismError::Refused(other)), "HANDSHAKE_FAILED_AUTH 400");
     }
 
+    #[cfg(feature = "zap")]
+    #[test]
+    fn a_reply_that_is_none_has_the_number_that_libzmq_gives_it() {
+        use crate::zap::ZapError;
+        for (error, due) in [
+            (ZapError::NoDelimiter, "ZAP_MALFORMED_REPLY"),
+            (ZapError::FrameCount { frames: 6 }, "ZAP_MALFORMED_REPLY"),
+            (ZapError::Version { version: "2.0".into() }, "ZAP_BAD_VERSION"),
+            (ZapError::RequestId, "ZAP_BAD_REQUEST_ID"),
+            (ZapError::Status { status: "201".into() }, "ZAP_INVALID_STATUS_CODE"),
+            (ZapError::Metadata(PropertyError::EmptyName { offset: 0 }), "ZAP_INVALID_METADATA"),
+            (ZapError::NotText { field: "domain" }, "ZAP_UNSPECIFIED"),
+        ] {
+            assert_eq!(error.libzmq_event().to_string(), format!("HANDSHAKE_FAILED_PROTOCOL {due}"));
+        }
+    }
+
     #[test]
     fn what_has_no_detail_has_an_errno() {
         for (cause, due) in [
@@ -261,7 +308,8 @@ mod tests {
     fn codes_and_values_are_the_numbers_of_zmq_h() {
         let event = LibzmqEvent::Protocol(LibzmqProtocolError::ZmtpMechanismMismatch);
         assert_eq!((event.code(), event.value()), (0x2000, 0x1100_0002));
-        assert_eq!((LibzmqEvent::GIVEN_UP.code(), LibzmqEvent::GIVEN_UP.value()), (0x0800, 11));
+        let event = LibzmqEvent::NoDetail { errno: 11 };
+        assert_eq!((event.code(), event.value()), (0x0800, 11));
         assert_eq!(LibzmqProtocolError::ZapInvalidMetadata as u32, 0x2000_0005);
     }
 }

@@ -1,6 +1,6 @@
 //! What an operator is told of connections: which events there are, what is in them, and what never is.
 #![cfg(all(feature = "net", feature = "null", feature = "plain", feature = "tracing"))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod net_support;
 mod support;
@@ -21,8 +21,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use zmtp_connection::codec::{Mechanism, SocketType, Verdict};
 use zmtp_connection::{
-    AllowAny, AuthRequest, Authenticator, Connection, ConnectionConfig, HeartbeatConfig, Null, PlainClient,
-    PlainCredentials, PlainServer, decide,
+    AllowAny, AuthRequest, Authenticator, Connection, ConnectionConfig, HandshakeLimiter, HeartbeatConfig, Null,
+    PlainClient, PlainCredentials, PlainServer, decide,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -225,6 +225,29 @@ async fn a_refusal_is_said_with_who_was_refused_and_why() {
     }
 }
 
+#[cfg(feature = "zap")]
+#[tokio::test(start_paused = true)]
+async fn a_zap_handler_that_is_not_there_is_an_error_and_the_peer_is_refused_for_now() {
+    let (log, _guard) = Log::listen();
+    let (ours, theirs) = ends();
+    theirs.put(&hello("hunter2"));
+    let dial = || async { Err::<net_support::End, _>(std::io::Error::from(ErrorKind::ConnectionRefused)) };
+    let handler = zmtp_connection::zap::ZapClient::new(Null::new(), dial);
+    let config = ConnectionConfig::builder(SocketType::Pull).domain("jobs").build().unwrap();
+    let judge = handler.at(address());
+    Connection::handshake_with(ours, &config, &PlainServer::new(), &judge).await.unwrap_err();
+    let all = log.all();
+    let [zap, handshake] = &all[..] else { panic!("{all:?}") };
+    assert_eq!((&*zap.level, &*zap.target), ("ERROR", "zmtp::zap"));
+    assert_eq!(zap.field("address"), Some("192.0.2.7:40000"));
+    assert_eq!((zap.field("mechanism"), zap.field("domain")), (Some("PLAIN"), Some("\"jobs\"")));
+    assert_eq!(zap.field("claim"), Some("username \"alice\""));
+    assert_eq!(zap.field("cause"), Some("the ZAP handler cannot be reached: connection refused"));
+    assert_eq!(zap.field("libzmq"), Some("HANDSHAKE_FAILED_NO_DETAIL 14"));
+    assert_eq!(handshake.field("libzmq"), Some("HANDSHAKE_FAILED_AUTH 300"));
+    assert!(handshake.field("cause").unwrap().contains("cannot be reached: connection refused"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_on_our_side_is_an_error() {
     let (log, _guard) = Log::listen();
@@ -263,6 +286,45 @@ async fn an_authenticator_that_panics_is_said_and_so_is_a_future_that_is_dropped
     assert_eq!(said.field("stage"), Some("authorization of the peer"));
     assert_eq!(said.field("address"), Some("192.0.2.7:40000"));
     assert_eq!(said.field("libzmq"), Some("HANDSHAKE_FAILED_NO_DETAIL 11"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_a_limiter_ends_is_said_with_its_cause_whether_or_not_it_had_begun() {
+    let (log, _guard) = Log::listen();
+    let (config, mechanism) = (server(), PlainServer::new());
+    let judge = AllowAny;
+    let judge = judge.at(address());
+    let limiter = HandshakeLimiter::new().total(1).deadline(SECOND);
+    for cause in ["it gave way to that of a newer peer", "it was not complete by the deadline of its place"] {
+        let (ours, theirs) = ends();
+        theirs.put(&wire::greeting("PLAIN"));
+        let permit = limiter.admit(address());
+        let run = permit.run(Connection::handshake_with(ours, &config, &mechanism, &judge));
+        let displace = async {
+            tokio::task::yield_now().await;
+            cause.contains("gave way").then(|| drop(limiter.admit(address())));
+        };
+        assert!(tokio::join!(run, displace).0.is_err());
+        let said = log.only();
+        assert_eq!((&*said.level, said.field("message")), ("INFO", Some("handshake given up")));
+        assert_eq!(said.field("address"), Some("192.0.2.7:40000"));
+        assert_eq!(said.field("stage"), Some("mechanism's commands"));
+        assert_eq!(said.field("cause"), Some(cause));
+        assert_eq!(said.field("libzmq"), Some("HANDSHAKE_FAILED_NO_DETAIL 11"));
+    }
+    let (ours, _theirs) = ends();
+    let permit = limiter.admit(address());
+    drop(limiter.admit(address()));
+    let handshake = Connection::handshake_with(ours, &config, &mechanism, &judge);
+    assert!(permit.run(handshake).await.is_err());
+    let said = log.only();
+    assert_eq!((&*said.level, said.field("message")), ("INFO", Some("handshake not begun")));
+    assert_eq!(said.field("address"), Some("192.0.2.7:40000"));
+    assert_eq!(said.field("cause"), Some("it gave way to that of a newer peer"));
+    // The next one that is dropped has nothing to do with it.
+    let (ours, _theirs) = ends();
+    timeout(SECOND, Connection::handshake_with(ours, &config, &mechanism, &judge)).await.unwrap_err();
+    assert_eq!(log.only().field("cause"), Some("its future was dropped"));
 }
 
 #[tokio::test(start_paused = true)]

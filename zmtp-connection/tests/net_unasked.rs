@@ -59,7 +59,8 @@ async fn a_list_lets_nobody_in_under_a_mechanism_without_keys() {
         let (ours, seen) = null_peer(&Null::new(), &list, b"").await;
         let error = ours.unwrap_err();
         assert_eq!((error.stage(), error.may_reconnect()), (Stage::Authorization, false));
-        assert_eq!(refusal(&error), &Refusal::error(ErrorReason::AUTHENTICATION_FAILURE));
+        let due = Refusal::error(ErrorReason::AUTHENTICATION_FAILURE).because("it has no public key");
+        assert_eq!(refusal(&error), &due);
         assert_eq!(seen, [wire::ready("PULL"), wire::error("400")].concat());
     }
 }

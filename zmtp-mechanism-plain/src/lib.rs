@@ -19,8 +19,10 @@
 //! A peer configured for another mechanism is refused by its greeting, so nobody is talked down from CURVE to this: the
 //! password is sent only to a server whose greeting says PLAIN.
 //!
-//! The password is wiped where this crate and `PlainCredentials` keep it. The octets of HELLO lie in the buffers of the
-//! connection for a moment, and in those of the operating system.
+//! The password is wiped where `PlainCredentials` keeps it, and zmtp-connection overwrites the octets of HELLO in buffers of
+//! its own once they were sent or judged, or when the handshake is given up. Out of their reach are the stack, what the
+//! stream keeps (TLS, the operating system), and, on the client, a HELLO that was not yet sent when a server that speaks out
+//! of turn has ended or gone on with the handshake.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]

@@ -8,9 +8,9 @@ use anyhow::Result;
 ///
 /// An example must end by itself, without input and without a network beyond this machine.
 const EXAMPLES: &[Example] = &[
-    Example { package: "zmtp-connection", name: "tour", cargo: &["--features", "curve"], args: &[] },
+    Example { package: "zmtp-connection", name: "tour", cargo: &["--features", "curve,plain"], args: &[] },
     // What it does is shown by zmtp-connection/tests/zmtpcat.
-    Example { package: "zmtp-connection", name: "zmtpcat", cargo: &["--features", "curve"], args: &["--help"] },
+    Example { package: "zmtp-connection", name: "zmtpcat", cargo: &["--features", "curve,plain,zap"], args: &["--help"] },
 ];
 
 struct Example {

@@ -3,13 +3,14 @@
 //! A mechanism that keeps a transcript hashes these octets, never a reconstruction of them.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use zeroize::Zeroize as _;
 
 use crate::{Command, CommandError, FrameHeader, FrameKind, RawCommand};
 
-/// The handshake commands that wait to be sent: whole frames, one behind the other.
-#[derive(Debug, Default)]
+/// The handshake commands that wait to be sent: whole frames, one behind the other. `Debug` shows how long they are.
+#[derive(Default)]
 pub struct Commands {
     wire: Vec<u8>,
 }
@@ -76,11 +77,18 @@ impl Commands {
     }
 }
 
+impl fmt::Debug for Commands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commands").field("octets", &self.wire.len()).finish()
+    }
+}
+
 /// A handshake command as it was received: every octet of its frame.
 ///
 /// The body is not parsed yet, since not all of them parse: libzmq's PLAIN server misspells its ERROR so that its name
-/// length points past the end. Mechanisms without such quirks begin with [`parse`](Self::parse).
-#[derive(Clone, Copy, Debug)]
+/// length points past the end. Mechanisms without such quirks begin with [`parse`](Self::parse). `Debug` shows how long it is:
+/// it may have a password in it.
+#[derive(Clone, Copy)]
 pub struct WireCommand<'a> {
     wire: &'a [u8],
     header_len: usize,
@@ -117,5 +125,11 @@ impl<'a> WireCommand<'a> {
     /// [`CommandError`] when the body has no well-formed name.
     pub fn parse(&self) -> Result<RawCommand<'a>, CommandError> {
         RawCommand::decode(self.body())
+    }
+}
+
+impl fmt::Debug for WireCommand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireCommand").field("octets", &self.wire.len()).finish()
     }
 }

@@ -99,6 +99,8 @@ pub(crate) struct Settings {
     pub(crate) count: Option<u64>,
     pub(crate) quit_after: Option<QuitAfter>,
     pub(crate) events: bool,
+    /// To be said in any case, before anything else.
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -128,11 +130,14 @@ impl Args {
         if self.echo && !pattern.can_echo() {
             return Err(format!("--echo makes no sense for {socket_type}: it does not send to whom it receives from"));
         }
+        let security = self.security.check(self.bind.is_some())?;
+        let (Side::Bind(endpoint) | Side::Connect(endpoint)) = &side;
         Ok(Settings {
+            warnings: security.warnings(endpoint),
             side,
             pattern,
             config: self.config(socket_type)?,
-            security: self.security.check(self.bind.is_some())?,
+            security,
             echo: self.echo,
             format: Format::new(self.hex, &self.part_sep, pattern.is_single_part()),
             count: self.count,

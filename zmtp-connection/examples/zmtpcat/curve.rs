@@ -1,13 +1,10 @@
 //! CURVE out of the options: which keys, whose, and who is let in.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use zeroize::Zeroizing;
-use zmtp_connection::codec::AnyMechanism;
 use zmtp_connection::{AllowList, Certificate, CurveClient, CurveServer, KeyPair, PublicKey, SecretKey};
 
+use crate::secret_file;
 use crate::security::{Judge, Security, SecurityArgs};
 
 /// The mechanism and the judge. What it says when something is wrong never has a key in it.
@@ -25,11 +22,17 @@ fn server(args: &SecurityArgs) -> Result<Security, String> {
     }
     let mechanism = CurveServer::with_keys(pairs).map_err(|error| format!("--secret-key-file: {error}"))?;
     let allowed = args.allow_key.iter().map(|text| public_key("--allow-key", text)).collect::<Result<Vec<_>, _>>()?;
-    let only = (!allowed.is_empty()).then(|| AllowList::new(allowed));
-    Ok(Security { mechanism: AnyMechanism::new(mechanism), judge: Judge { only } })
+    let judge = match (args.handler(true)?, allowed.is_empty()) {
+        (Some(handler), true) => handler,
+        (None, false) => Judge::Keys(AllowList::new(allowed)),
+        (None, true) => Judge::Any,
+        (Some(_), false) => return Err("--zap and --allow-key both say who is let in; leave one out".to_owned()),
+    };
+    Ok(Security::new(mechanism, judge))
 }
 
 fn client(args: &SecurityArgs) -> Result<Security, String> {
+    args.handler(false)?;
     if !args.allow_key.is_empty() {
         return Err("--allow-key is for a server; a client checks the server by --server-key".to_owned());
     }
@@ -45,7 +48,7 @@ fn client(args: &SecurityArgs) -> Result<Security, String> {
         (None, _) => CurveClient::anonymous(server_key).map_err(|error| error.to_string())?,
         (Some(_), Some(_)) => return Err("a client has one --secret-key-file".to_owned()),
     };
-    Ok(Security { mechanism: AnyMechanism::new(mechanism), judge: Judge { only: None } })
+    Ok(Security::new(mechanism, Judge::Any))
 }
 
 /// Our own keys, as many as there are.
@@ -76,19 +79,15 @@ fn public_key(option: &str, text: &str) -> Result<PublicKey, String> {
     text.parse().map_err(|error| format!("{option}: {error}"))
 }
 
-/// Reads a key in Z85 that stands alone, or a certificate. It is read once, so that it may come out of a pipe.
+/// Reads a key in Z85 that stands alone, or a certificate.
 fn key_file(path: &Path) -> Result<KeyPair, String> {
     // Given a key in place of a file, the system's "no such file" would show it.
     if path.to_str().is_some_and(|text| SecretKey::from_z85(text).is_ok()) && !path.exists() {
         return Err("--secret-key-file takes the name of a file, and this is a key; it belongs into a file".to_owned());
     }
     let said = |problem: String| format!("--secret-key-file {}: {problem}", path.display());
-    // One octet more than is taken. The buffer never grows, which would leave a copy behind.
-    let limit = Certificate::MAX_LEN + 1;
-    let mut octets = Zeroizing::new(Vec::with_capacity(limit));
-    File::open(path)
-        .and_then(|file| file.take(limit as u64).read_to_end(&mut octets))
-        .map_err(|error| said(error.to_string()))?;
+    // One octet more than is taken.
+    let octets = secret_file::read(path, Certificate::MAX_LEN + 1).map_err(|error| said(error.to_string()))?;
     let text = std::str::from_utf8(&octets)
         .map_err(|_| said("this is neither a key in Z85 nor a certificate: it is no text".to_owned()))?;
     match text.trim() {

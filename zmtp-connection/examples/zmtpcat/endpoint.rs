@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
+use zmtp_connection::PeerAddress;
 
 /// Where to bind or connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,18 @@ impl Endpoint {
         Ok(Self::Tcp { host: host.to_owned(), port })
     }
 
+    /// Whether what is said here stays on this machine. A name other than localhost may stand for any host.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp { host, .. } => {
+                let ip = host.parse::<IpAddr>().map(|ip| ip.to_canonical());
+                ip.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
+            }
+            #[cfg(unix)]
+            Self::Ipc(_) => true,
+        }
+    }
+
     /// Binds; [`remove`](Self::remove) undoes it.
     pub(crate) async fn listen(&self) -> io::Result<Listener> {
         match self {
@@ -82,16 +96,22 @@ impl Endpoint {
         }
     }
 
-    pub(crate) async fn connect(&self) -> io::Result<Stream> {
-        match self {
+    pub(crate) async fn connect(&self) -> io::Result<(Stream, Remote)> {
+        let (stream, address) = match self {
             Self::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                let address = stream.peer_addr()?.into();
+                (Stream::Tcp(stream), address)
             }
             #[cfg(unix)]
-            Self::Ipc(path) => Ok(Stream::Ipc(UnixStream::connect(path).await?)),
-        }
+            Self::Ipc(path) => {
+                let stream = UnixStream::connect(path).await?;
+                let address = local_process(&stream)?;
+                (Stream::Ipc(stream), address)
+            }
+        };
+        Ok((stream, Remote { name: self.to_string(), address }))
     }
 }
 
@@ -111,6 +131,29 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Ipc(UnixStream),
+}
+
+/// Who is at the other end of a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Remote {
+    /// What the events call it.
+    pub(crate) name: String,
+    /// What it is judged by.
+    pub(crate) address: PeerAddress,
+}
+
+impl Remote {
+    /// Where it comes from, as far as it shares that with others: each process has a number of its own, and its user can
+    /// start many.
+    pub(crate) fn origin(&self) -> PeerAddress {
+        match &self.address {
+            PeerAddress::Other(words) => {
+                let (owner, _) = words.rsplit_once(':').unwrap_or((words, ""));
+                PeerAddress::Other(owner.into())
+            }
+            address => address.clone(),
+        }
+    }
 }
 
 pub(crate) enum Listener {
@@ -133,20 +176,30 @@ impl Listener {
     }
 
     /// The next stream, and who is at its other end.
-    pub(crate) async fn accept(&self) -> io::Result<(Stream, String)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Remote)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok((Stream::Tcp(stream), format!("tcp://{address}")))
+                Ok((Stream::Tcp(stream), Remote { name: format!("tcp://{address}"), address: address.into() }))
             }
             #[cfg(unix)]
             Self::Ipc { listener, name } => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Stream::Ipc(stream), name.clone()))
+                let address = local_process(&stream)?;
+                Ok((Stream::Ipc(stream), Remote { name: name.clone(), address }))
             }
         }
     }
+}
+
+/// Whose process is at the other end, written as libzmq does for its ZAP handlers.
+#[cfg(unix)]
+fn local_process(stream: &UnixStream) -> io::Result<PeerAddress> {
+    let peer = stream.peer_cred()?;
+    // Not every system tells the process.
+    let pid = peer.pid().map(|pid| pid.to_string()).unwrap_or_default();
+    Ok(PeerAddress::Other(format!("localhost:{}:{}:{pid}", peer.uid(), peer.gid()).into()))
 }
 
 /// Removes a socket that nobody listens on any more, and nothing else.

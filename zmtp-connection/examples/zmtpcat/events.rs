@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io::Write;
 
-use zmtp_connection::{HandshakeError, Peer, RecvError, SendError, Stage};
+use zmtp_connection::{HandshakeError, Limited, Peer, RecvError, SendError, Stage};
 
 /// Writes events, if they are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +95,14 @@ impl Display for Failed {
 impl Failed {
     pub(crate) fn new(stage: &'static str, cause: impl Display) -> Self {
         Self { stage, cause: cause.to_string() }
+    }
+
+    /// Says where a handshake in a limited place stopped, and why.
+    pub(crate) fn limited(error: &Limited<HandshakeError>) -> Self {
+        match error {
+            Limited::Failed(error) => Self::handshake(error),
+            error => Self::new("handshake", error),
+        }
     }
 
     /// Says where a handshake stopped, and why.

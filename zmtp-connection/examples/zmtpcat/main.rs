@@ -7,6 +7,7 @@
 //! zmtpcat --connect tcp://feed:5556 -t SUB --subscribe weather. -n 10   print ten publications, end
 //! zmtpcat keygen --out server                                           make keys, then serve whoever knows ours
 //! zmtpcat --bind 'tcp://*:5558' -t PULL --mechanism curve --secret-key-file server.key_secret
+//! zmtpcat --bind ipc:///run/feed -t PUB --mechanism plain --zap ipc:///run/zap    let in whom a ZAP handler lets in
 //! ```
 //!
 //! It is a plain user of the library: one task per peer ([`peer`]), and one that decides who gets what ([`engine`]).
@@ -21,9 +22,15 @@ mod keygen;
 mod lines;
 mod pattern;
 mod peer;
+#[cfg(feature = "plain")]
+mod plain;
+#[cfg(any(feature = "curve", feature = "plain"))]
+mod secret_file;
 mod security;
 mod serve;
 mod table;
+#[cfg(feature = "zap")]
+mod zap;
 
 use std::process::exit;
 
@@ -53,6 +60,9 @@ fn main() {
             exit(code::USAGE);
         }
     };
+    for warning in &settings.warnings {
+        events::say(format_args!("zmtpcat: warning: {warning}"));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

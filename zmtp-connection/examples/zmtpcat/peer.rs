@@ -9,9 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use zmtp_connection::codec::{Command, Group, SocketType};
-use zmtp_connection::{Connection, ConnectionConfig, Event, IntoSplit, Message, Peer, PushError, Receiver, Sender};
+use zmtp_connection::{
+    Authenticator, Connection, ConnectionConfig, Event, HandshakePermit, IntoSplit, Message, Peer, PushError, Receiver,
+    Sender,
+};
 
-use crate::endpoint::Stream;
+use crate::endpoint::{Remote, Stream};
 use crate::events::{Events, Failed};
 use crate::security::Security;
 
@@ -71,28 +74,34 @@ pub(crate) enum End {
     Failed { failed: Failed },
 }
 
-/// Runs one connection from its stream to its end.
-pub(crate) async fn run(id: u64, stream: Stream, address: String, common: Arc<Common>) {
+/// Runs one connection from its stream to its end. Who has connected to us shakes hands by a permit.
+pub(crate) async fn run(id: u64, stream: Stream, remote: Remote, permit: Option<HandshakePermit>, common: Arc<Common>) {
     match stream {
-        Stream::Tcp(stream) => talk(id, stream, &address, &common).await,
+        Stream::Tcp(stream) => talk(id, stream, &remote, permit, &common).await,
         #[cfg(unix)]
-        Stream::Ipc(stream) => talk(id, stream, &address, &common).await,
+        Stream::Ipc(stream) => talk(id, stream, &remote, permit, &common).await,
     }
 }
 
-async fn talk<T>(id: u64, stream: T, address: &str, common: &Common)
+async fn talk<T>(id: u64, stream: T, remote: &Remote, permit: Option<HandshakePermit>, common: &Common)
 where
     T: AsyncRead + AsyncWrite + IntoSplit + Unpin,
     T::Write: Send + 'static,
 {
     let Security { mechanism, judge } = &common.security;
-    let (end, unsent) = match Connection::handshake_with(stream, &common.config, mechanism, judge).await {
-        Ok(connection) => exchange(id, connection, address, common).await,
-        Err(error) => (End::Failed { failed: Failed::handshake(&error) }, Vec::new()),
+    let judge = judge.at(remote.address.clone());
+    let handshake = Connection::handshake_with(stream, &common.config, mechanism, &judge);
+    let connection = match permit {
+        Some(permit) => permit.run(handshake).await.map_err(|error| Failed::limited(&error)),
+        None => handshake.await.map_err(|error| Failed::handshake(&error)),
+    };
+    let (end, unsent) = match connection {
+        Ok(connection) => exchange(id, connection, &remote.name, common).await,
+        Err(failed) => (End::Failed { failed }, Vec::new()),
     };
     match &end {
-        End::Clean => common.events.closed(address),
-        End::Failed { failed } => common.events.failed(address, failed),
+        End::Clean => common.events.closed(&remote.name),
+        End::Failed { failed } => common.events.failed(&remote.name, failed),
     }
     let _ = common.inputs.send(Input::Gone { id, end, unsent }).await;
 }

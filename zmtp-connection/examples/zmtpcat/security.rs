@@ -3,26 +3,35 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use zmtp_connection::codec::{AnyMechanism, Verdict};
-use zmtp_connection::{AllowAny, AllowList, AuthRequest, Authenticator, Null};
+use zmtp_connection::codec::{AnyMechanism, Mechanism, MechanismName, Verdict};
+use zmtp_connection::{AllowAny, AuthRequest, Authenticator, Null};
 
-/// What is built in, for the messages.
-const BUILT_IN: &str = if cfg!(feature = "curve") { "null, curve" } else { "null" };
+use crate::endpoint::Endpoint;
 
-/// The options for it. Keys are plain texts here, since clap shows a value that it cannot parse, and a secret key must
-/// not be shown. For the same reason there is no `Debug`.
+/// The mechanisms that this program knows, and whether it has them.
+const MECHANISMS: [(&str, bool); 5] = [
+    ("null", true),
+    ("plain", cfg!(feature = "plain")),
+    ("curve", cfg!(feature = "curve")),
+    ("blake3", false),
+    ("blake3-chachapoly", false),
+];
+
+/// The options for it. Keys and passwords are plain texts here, since clap shows a value that it cannot parse, and a
+/// secret must not be shown. For the same reason there is no `Debug`.
 #[derive(Args)]
 pub(crate) struct SecurityArgs {
-    /// Security mechanism: null, or curve if it is built in.
+    /// Security mechanism: null, or plain or curve if it is built in.
     ///
-    /// null neither encrypts nor authenticates. curve encrypts: the client must know the server's public key, and the
-    /// server may let in certain client keys only. A key is 40 characters of Z85; `zmtpcat keygen` makes a pair.
+    /// null neither encrypts nor authenticates. plain sends a username and a password, and all the rest, in the clear.
+    /// curve encrypts: the client must know the server's public key, and the server may let in certain client keys
+    /// only. A key is 40 characters of Z85; `zmtpcat keygen` makes a pair.
     #[arg(long, value_name = "NAME", default_value = "null")]
     mechanism: String,
-    /// Be the server of the security handshake (the default of a binder). NULL has no sides.
+    /// Be the server of the security handshake (the default of a binder). Under null, that is who may ask --zap.
     #[arg(long, conflicts_with = "as_client")]
     as_server: bool,
-    /// Be the client of the security handshake (the default of a connector). NULL has no sides.
+    /// Be the client of the security handshake (the default of a connector).
     #[arg(long)]
     as_client: bool,
     /// Be a client of the server with this public key.
@@ -46,6 +55,20 @@ pub(crate) struct SecurityArgs {
     /// Server: let in the client with this public key (repeatable), and no others. Without it any client is let in.
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub(crate) allow_key: Vec<String>,
+    /// The username of plain: the one that a client sends, or that a server lets in.
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) username: Option<String>,
+    /// The password that belongs to it. Others on this machine can see it: --password-file is better.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "password_file")]
+    pub(crate) password: Option<String>,
+    /// The password from the first line of a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Server: ask the ZAP handler at this endpoint about every client, if zap is built in.
+    ///
+    /// A client may come back for as long as the handler does not answer.
+    #[arg(long, value_name = "ENDPOINT")]
+    zap: Option<String>,
 }
 
 /// What every connection of this run is secured with.
@@ -57,42 +80,94 @@ pub(crate) struct Security {
 
 /// Who is let in.
 #[derive(Clone, Debug)]
-pub(crate) struct Judge {
-    /// The owners of these keys; `None`: everybody.
-    pub(crate) only: Option<AllowList>,
+pub(crate) enum Judge {
+    /// Everybody.
+    Any,
+    /// The owners of these keys.
+    #[cfg(feature = "curve")]
+    Keys(zmtp_connection::AllowList),
+    /// Who knows one of these passwords.
+    #[cfg(feature = "plain")]
+    Users(zmtp_connection::CredentialList),
+    /// Whom a ZAP handler lets in.
+    #[cfg(feature = "zap")]
+    Handler(std::sync::Arc<crate::zap::Handler>),
 }
 
 impl Authenticator for Judge {
     async fn authenticate(&self, request: AuthRequest) -> Verdict {
-        match &self.only {
-            Some(list) => list.authenticate(request).await,
-            None => AllowAny.authenticate(request).await,
+        match self {
+            Self::Any => AllowAny.authenticate(request).await,
+            #[cfg(feature = "curve")]
+            Self::Keys(list) => list.authenticate(request).await,
+            #[cfg(feature = "plain")]
+            Self::Users(list) => list.authenticate(request).await,
+            #[cfg(feature = "zap")]
+            Self::Handler(handler) => handler.authenticate(request).await,
         }
+    }
+}
+
+impl Security {
+    pub(crate) fn new(mechanism: impl Mechanism, judge: Judge) -> Self {
+        Self { mechanism: AnyMechanism::new(mechanism), judge }
+    }
+
+    /// What whoever chose this should know, if it is used at this endpoint.
+    pub(crate) fn warnings(&self, endpoint: &Endpoint) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.mechanism.name() == MechanismName::PLAIN && !endpoint.is_local() {
+            warnings.push(format!(
+                "PLAIN sends the password in the clear, and {endpoint} is no loopback address: \
+                 whoever is on the path can read it"
+            ));
+        }
+        #[cfg(feature = "zap")]
+        if let Judge::Handler(handler) = &self.judge {
+            warnings.extend(handler.warning());
+        }
+        warnings
     }
 }
 
 impl SecurityArgs {
     /// Makes the mechanism and the judge, or says what cannot be.
-    #[cfg_attr(not(feature = "curve"), expect(unused_variables, reason = "null has no sides"))]
     pub(crate) fn check(&self, binds: bool) -> Result<Security, String> {
         match self.mechanism.to_ascii_lowercase().as_str() {
-            "null" => {
-                self.refuse_keys()?;
-                Ok(Security { mechanism: AnyMechanism::new(Null::new()), judge: Judge { only: None } })
+            "null" => self.null(binds),
+            #[cfg(feature = "plain")]
+            "plain" => {
+                self.refuse_keys("plain")?;
+                crate::plain::secure(self, self.is_server(binds)?)
             }
             #[cfg(feature = "curve")]
-            "curve" => crate::curve::secure(self, self.is_server(binds)?),
-            #[cfg(not(feature = "curve"))]
-            "curve" => Err(format!("the mechanism {} is not built in", self.mechanism)),
-            "plain" | "blake3" | "blake3-chachapoly" => {
+            "curve" => {
+                self.refuse_password("curve")?;
+                crate::curve::secure(self, self.is_server(binds)?)
+            }
+            name if MECHANISMS.iter().any(|(known, _)| *known == name) => {
                 Err(format!("the mechanism {} is not built in", self.mechanism))
             }
-            _ => Err(format!("{} is no mechanism; built in: {BUILT_IN}", self.mechanism)),
+            _ => {
+                let built_in: Vec<_> =
+                    MECHANISMS.iter().filter(|(_, built_in)| *built_in).map(|(name, _)| *name).collect();
+                Err(format!("{} is no mechanism; built in: {}", self.mechanism, built_in.join(", ")))
+            }
         }
     }
 
-    /// Who gives keys means to be secured. Ignoring them would let the messages travel in the clear.
-    fn refuse_keys(&self) -> Result<(), String> {
+    fn null(&self, binds: bool) -> Result<Security, String> {
+        self.refuse_keys("null")?;
+        self.refuse_password("null")?;
+        Ok(match self.handler(self.is_server(binds)?)? {
+            // Asked before our READY, so that a refusal is to libzmq what its own is.
+            Some(judge) => Security::new(Null::with_authorization(), judge),
+            None => Security::new(Null::new(), Judge::Any),
+        })
+    }
+
+    /// Who gives keys means to be encrypted. Ignoring them would let the messages travel in the clear.
+    fn refuse_keys(&self, mechanism: &str) -> Result<(), String> {
         let given = [
             ("--server-key", self.server_key.is_some()),
             ("--public-key", self.public_key.is_some()),
@@ -100,17 +175,49 @@ impl SecurityArgs {
             ("--secret-key-file", !self.secret_key_file.is_empty()),
             ("--allow-key", !self.allow_key.is_empty()),
         ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((option, _)) => Err(format!("{option} needs --mechanism curve: null has no keys")),
+        match first(given) {
+            Some(option) => Err(format!("{option} needs --mechanism curve: {mechanism} has no keys")),
             None => Ok(()),
         }
     }
 
-    #[cfg(feature = "curve")]
+    /// Who gives a password means that it decides who is let in. Ignoring it would let in anybody.
+    fn refuse_password(&self, mechanism: &str) -> Result<(), String> {
+        let given = [
+            ("--username", self.username.is_some()),
+            ("--password", self.password.is_some()),
+            ("--password-file", self.password_file.is_some()),
+        ];
+        match first(given) {
+            Some(option) => Err(format!("{option} needs --mechanism plain: {mechanism} has no passwords")),
+            None => Ok(()),
+        }
+    }
+
     fn is_server(&self, binds: bool) -> Result<bool, String> {
         if self.as_server && self.server_key.is_some() {
             return Err("--server-key makes a client, and --as-server a server; leave one out".to_owned());
         }
         Ok(self.as_server || (binds && !self.as_client && self.server_key.is_none()))
     }
+
+    /// The ZAP handler as the judge, if there is to be one.
+    pub(crate) fn handler(&self, server: bool) -> Result<Option<Judge>, String> {
+        let Some(endpoint) = &self.zap else { return Ok(None) };
+        if !server {
+            return Err("--zap is for a server, which asks whether to let in a client \
+                        (for a server that connects, say --as-server)"
+                .to_owned());
+        }
+        let endpoint = Endpoint::parse(endpoint, false).map_err(|problem| format!("--zap: {problem}"))?;
+        #[cfg(feature = "zap")]
+        return Ok(Some(Judge::Handler(crate::zap::Handler::new(endpoint).into())));
+        #[cfg(not(feature = "zap"))]
+        Err(format!("--zap {endpoint}: zap is not built in"))
+    }
+}
+
+/// The first of the options that is given.
+fn first<const N: usize>(options: [(&'static str, bool); N]) -> Option<&'static str> {
+    options.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use zmtp_connection::HandshakeLimiter;
 
 use crate::args::{Settings, Side};
 use crate::code;
@@ -20,6 +21,11 @@ use crate::peer::{Common, run as run_peer};
 const INPUTS: usize = 16;
 /// How long a connector waits between two tries, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// After this a handshake is stuck, if no time is set for it.
+const STUCK: Duration = Duration::from_secs(86_400);
+/// By so much later than its time-out a handshake would be given up by its place: the time-out knows more of it to tell.
+const LATER: Duration = Duration::from_secs(1);
 
 /// Runs to the end, and says with which exit code.
 pub(crate) async fn run(mut settings: Settings) -> i32 {
@@ -104,11 +110,14 @@ async fn listen(endpoint: &Endpoint, events: Events) -> Result<Listener, Failed>
 /// Serves peers as they come, each in a task of its own.
 async fn accept(listener: Listener, common: Arc<Common>) {
     let mut peers = JoinSet::new();
+    let deadline = common.config.handshake_timeout().map_or(STUCK, |timeout| timeout.saturating_add(LATER));
+    let limiter = HandshakeLimiter::new().deadline(deadline);
     for id in 1.. {
         match listener.accept().await {
-            Ok((stream, address)) => {
-                common.events.accepted(&address);
-                peers.spawn(run_peer(id, stream, address, Arc::clone(&common)));
+            Ok((stream, remote)) => {
+                common.events.accepted(&remote.name);
+                let permit = limiter.admit(remote.origin());
+                peers.spawn(run_peer(id, stream, remote, Some(permit), Arc::clone(&common)));
             }
             // Too many open files, perhaps: those that are served go on, and will close some.
             Err(error) => {
@@ -122,15 +131,14 @@ async fn accept(listener: Listener, common: Arc<Common>) {
 
 /// Tries until the endpoint answers.
 async fn connect(endpoint: Endpoint, common: Arc<Common>) {
-    let address = endpoint.to_string();
     let mut pause = RETRY.0;
-    let stream = loop {
+    let (stream, remote) = loop {
         match endpoint.connect().await {
-            Ok(stream) => break stream,
+            Ok(connected) => break connected,
             Err(_) => sleep(pause).await,
         }
         pause = (pause * 2).min(RETRY.1);
     };
-    common.events.connected(&address);
-    run_peer(1, stream, address, common).await;
+    common.events.connected(&remote.name);
+    run_peer(1, stream, remote, None, common).await;
 }

@@ -109,9 +109,9 @@ impl AllowList {
     }
 
     fn verdict(&self, request: &AuthRequest) -> Verdict {
-        let Some(key) = request.public_key() else { return Verdict::deny() };
+        let Some(key) = request.public_key() else { return Verdict::deny().because("it has no public key") };
         match self.read().get(key) {
-            None => Verdict::deny(),
+            None => Verdict::deny().because("its public key is not on the list"),
             Some(None) => Verdict::accept(),
             Some(Some(user_id)) => Verdict::Accept(Admission::new().with_user_id(user_id.clone())),
         }

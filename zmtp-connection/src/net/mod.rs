@@ -8,14 +8,17 @@ mod fan_out;
 mod futures;
 mod handoff;
 mod handshake;
+mod limiter;
 mod linger;
 mod reader;
 mod shared;
 mod split;
 mod streams;
 mod sync;
+pub(crate) mod trace;
 mod writer;
 
 pub use connection::{Connection, Permit};
+pub use limiter::{HandshakeLimiter, HandshakePermit, Limited};
 pub use split::{Receiver, Sender};
 pub use streams::{IntoSplit, Joined};

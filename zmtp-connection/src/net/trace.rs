@@ -13,9 +13,12 @@ mod emit;
 #[path = "trace/silent.rs"]
 mod emit;
 
+#[cfg(feature = "zap")]
+pub(crate) use emit::no_zap_answer;
 pub(super) use emit::{dropping_because, receiving_failed, sending_failed};
 
 /// Watches one handshake, and says what became of it, also if it is dropped half-way.
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "what is never said is never read"))]
 pub(super) struct Watch<'a> {
     /// How far it has come.
     pub(super) stage: Stage,

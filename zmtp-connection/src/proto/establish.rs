@@ -14,8 +14,8 @@
 
 use core::time::Duration;
 
-use bytes::buf::{BufMut, Limit};
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
+use bytes::buf::Limit;
 use zeroize::Zeroize as _;
 use zmtp_codec::{
     Admission, Claim, Command, Commands, Credentials, ErrorReason, FrameHeader, GREETING_LEN, Greeting, GreetingError,
@@ -26,6 +26,7 @@ use zmtp_codec::{
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::heartbeat::Heartbeat;
+use super::input::Input;
 use super::pattern::Pattern;
 use super::queue::Queue;
 use crate::auth::AuthRequest;
@@ -55,7 +56,7 @@ pub struct Establish<'a, M: Mechanism> {
 struct Wire<'a, M> {
     config: &'a ConnectionConfig,
     mechanism: &'a M,
-    input: BytesMut,
+    input: Input,
     output: Queue,
     commands: Commands,
     /// What the command at the front of `input` still lacks.
@@ -113,8 +114,8 @@ pub struct Established<S, O> {
     pub judged: bool,
 }
 
-/// A handshake that has failed, and what the peer should still be told.
-#[derive(Debug)]
+/// A handshake that has failed, and what the peer should still be told. `Debug` shows how much that is: what was to be sent
+/// before may have a password in it.
 #[non_exhaustive]
 pub struct Failure {
     /// Stage and cause.
@@ -133,7 +134,7 @@ impl<'a, M: Mechanism> Establish<'a, M> {
         let wire = Wire {
             config,
             mechanism,
-            input: BytesMut::new(),
+            input: Input::new(),
             output,
             commands: Commands::new(),
             missing: GREETING_LEN,
@@ -169,14 +170,13 @@ impl<'a, M: Mechanism> Establish<'a, M> {
     /// Memory to read into: some kilobytes at most, whatever the peer has announced.
     pub fn receive_buffer(&mut self) -> Limit<&mut BytesMut> {
         let want = self.wire.missing.clamp(READ_MIN, READ_MAX);
-        self.wire.input.reserve(want);
-        (&mut self.wire.input).limit(want)
+        self.wire.input.room(want)
     }
 
     /// Copies `octets` in, for callers that have them in a buffer of their own. Limits are checked by `advance`, so
     /// call it between pieces of a few kilobytes.
     pub fn receive(&mut self, octets: &[u8]) {
-        self.wire.input.extend_from_slice(octets);
+        self.wire.input.extend(octets);
     }
 
     /// Takes the handshake as far as the octets received allow. `now` is a monotonic time, from the same origin for
@@ -324,7 +324,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
         let ours = Greeting::new(ours, self.mechanism.role().as_server()).to_bytes();
         let cx = HandshakeContext::new(&ours, theirs, self.config.properties(), now);
         let progress = self.mechanism.start(cx, &mut self.commands);
-        self.input.advance(GREETING_LEN);
+        self.input.take(GREETING_LEN);
         progress.map(Some).map_err(|error| HandshakeError::new(Stage::Mechanism, error))
     }
 
@@ -373,7 +373,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
                     return Err(HandshakeCause::TooManyCommands { limit: COMMANDS });
                 };
                 self.commands_left = left;
-                Ok(Some((self.input.split_to(frame_len), header_len)))
+                Ok(Some((self.input.take(frame_len), header_len)))
             }
             _ => Err(HandshakeCause::CommandSize { size, least, most }),
         }
@@ -397,7 +397,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
     /// A verdict may take long. Meanwhile the peer occupies what it has claimed and what it has sent behind that, and no
     /// longer the buffer in which its claim came.
     fn authorize(mut self, handshake: M::Handshake, mut claim: Claim) -> Authorize<'a, M> {
-        self.input = BytesMut::from(&self.input[..]);
+        self.input.shrink();
         claim.properties = claim.properties.map(without_reserved);
         Authorize { wire: self, handshake, claim }
     }
@@ -433,7 +433,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
         let heartbeat = Heartbeat::new(config.heartbeat().cloned(), self.version, socket_type, now);
         let pattern = Pattern::of(ours);
         let encoder = Encoder::new(sealer, self.output, pattern, self.version, config.high_water_mark());
-        let decoder = Decoder::new(opener, config.limits().clone(), pattern, self.input);
+        let decoder = Decoder::new(opener, config.limits().clone(), pattern, self.input.into_rest());
         Outcome::Ready(Established { encoder, decoder, peer, heartbeat, judged: self.judged })
     }
 
@@ -490,6 +490,15 @@ fn without_reserved(properties: Properties) -> Properties {
     kept
 }
 
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Failure")
+            .field("error", &self.error)
+            .field("last_words", &format_args!("{} octets", self.last_words.len()))
+            .finish()
+    }
+}
+
 macro_rules! opaque_debug {
     ($($kind:ident),*) => {$(
         impl<M: Mechanism> std::fmt::Debug for $kind<'_, M> {
@@ -531,10 +540,10 @@ mod tests {
         let leftover = [&ready[..], b"\0\x05early", b"\0\x09cut"].concat();
         for behind in [&b""[..], &leftover] {
             let mut establish = Establish::new(&config, &null);
-            establish.wire.input.reserve(100_000);
+            establish.wire.input.room(100_000);
             establish.receive(&[&greeting[..], behind].concat());
             let Outcome::Authorize(authorize) = establish.advance(NOW) else { panic!("nobody was asked") };
-            assert_eq!(authorize.wire.input, behind);
+            assert_eq!(&authorize.wire.input[..], behind);
             assert_eq!(authorize.wire.input.capacity(), behind.len());
             match authorize.decide(Verdict::accept(), NOW) {
                 Outcome::Pending(_) => assert!(behind.is_empty()),

@@ -12,6 +12,7 @@ mod decoder;
 mod encoder;
 mod establish;
 mod heartbeat;
+mod input;
 mod large;
 mod message_ref;
 mod pattern;

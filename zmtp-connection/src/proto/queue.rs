@@ -204,6 +204,13 @@ pub(crate) struct Mark {
     linked: usize,
 }
 
+impl Drop for Queue {
+    /// A handshake that is given up may leave a password in here that was never sent.
+    fn drop(&mut self) {
+        self.staged.as_mut_slice().zeroize();
+    }
+}
+
 /// Slices in sending order, none of them empty: what a vectored write takes.
 #[derive(Clone, Debug)]
 pub struct Chunks<'a> {
@@ -282,6 +289,19 @@ mod tests {
             queue.advance(1);
         }
         assert_eq!(queue.staged.capacity(), 0);
+    }
+
+    #[test]
+    fn what_was_staged_is_overwritten_once_all_of_it_is_sent() {
+        let mut queue = Queue::new();
+        queue.extend(b"password");
+        queue.advance(7);
+        queue.wipe();
+        assert_eq!(wire(&queue), b"d", "what waits is left alone");
+        queue.advance(1);
+        assert!(queue.staged.starts_with(b"password"));
+        queue.wipe();
+        assert!(queue.staged.iter().all(|&octet| octet == 0));
     }
 
     #[derive(Clone, Debug)]

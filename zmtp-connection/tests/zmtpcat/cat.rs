@@ -88,6 +88,12 @@ impl Cat {
         self.stdin.as_mut().is_some_and(|stdin| stdin.write_all(input).is_ok())
     }
 
+    /// The number of its process.
+    #[cfg(all(unix, feature = "zap"))]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }

@@ -62,6 +62,35 @@ fn keys_without_a_mechanism_that_has_keys_are_refused() {
     }
 }
 
+/// Whoever gives a password believes that it is asked for, so it is never ignored.
+#[test]
+fn passwords_without_the_mechanism_that_has_them_are_refused() {
+    let curve = cfg!(feature = "curve").then_some("curve");
+    for mechanism in ["null", "NULL"].into_iter().chain(curve) {
+        for option in ["--username", "--password", "--password-file"] {
+            let ended = Cat::run(&format!("--bind tcp://127.0.0.1:0 -t PULL --mechanism {mechanism} {option}=x")).end();
+            ended.expect(2, &[]);
+            ended.expect_said(&format!("zmtpcat: {option} needs --mechanism plain: "));
+        }
+    }
+}
+
+#[cfg(not(feature = "plain"))]
+#[test]
+fn plain_is_not_built_in() {
+    let ended = Cat::run("--bind tcp://127.0.0.1:0 -t PULL --mechanism Plain --username=x --password=y").end();
+    ended.expect(2, &[]);
+    ended.expect_said("zmtpcat: the mechanism Plain is not built in");
+}
+
+#[cfg(not(feature = "zap"))]
+#[test]
+fn zap_is_not_built_in() {
+    let ended = Cat::run("--bind tcp://127.0.0.1:0 -t PULL --zap tcp://127.0.0.1:1").end();
+    ended.expect(2, &[]);
+    ended.expect_said("zmtpcat: --zap tcp://127.0.0.1:1: zap is not built in");
+}
+
 #[cfg(not(feature = "curve"))]
 #[test]
 fn curve_is_not_built_in() {

@@ -173,6 +173,17 @@ fn a_client_that_closes_its_direction_is_let_go() {
     pull.event("closed ");
 }
 
+/// A place for a handshake is taken from the oldest that says nothing, not kept from a newcomer.
+#[test]
+fn many_clients_that_say_nothing_keep_nobody_out() {
+    let (rep, endpoint) = Cat::bind("-t REP --echo --handshake-timeout 0");
+    // More than one address has places.
+    let silent: Vec<_> = (0..300).map(|_| raw::dial(&endpoint)).collect();
+    Cat::fed(&endpoint, "-t REQ", "hello\n").end().expect(0, &["hello"]);
+    rep.event("failed stage=handshake cause=the handshake gave way to that of a newer peer");
+    raw::read_out(&silent[0]);
+}
+
 #[test]
 fn exactly_the_largest_message_passes() {
     let (pull, endpoint) = Cat::bind("-t PULL --max-msg-size 10");

@@ -10,11 +10,19 @@ mod curve;
 mod curve_usage;
 mod endings;
 mod failures;
+#[cfg(feature = "zap")]
+mod handler;
 #[cfg(feature = "curve")]
 mod keygen;
 mod lines;
 mod patterns;
+#[cfg(feature = "plain")]
+mod plain;
+#[cfg(feature = "plain")]
+mod plain_usage;
 mod publishing;
 mod raw;
 #[cfg(feature = "curve")]
 mod relay;
+#[cfg(feature = "zap")]
+mod zap;

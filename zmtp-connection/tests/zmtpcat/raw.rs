@@ -19,17 +19,22 @@ pub(crate) fn listener() -> (TcpListener, String) {
     (listener, endpoint)
 }
 
-/// Does the handshake of NULL as a `socket_type`, over either side of a stream.
-pub(crate) fn shake_hands(mut stream: &TcpStream, socket_type: &str) {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+/// Says the greeting of a peer with this mechanism.
+pub(crate) fn greet(mut stream: &TcpStream, mechanism: &str) {
     let mut greeting = [0; 64];
     greeting[0] = 0xff;
     greeting[9] = 0x7f;
     greeting[10] = 3;
     greeting[11] = 1;
-    greeting[12..16].copy_from_slice(b"NULL");
+    greeting[12..12 + mechanism.len()].copy_from_slice(mechanism.as_bytes());
     stream.write_all(&greeting).unwrap();
-    stream.read_exact(&mut greeting).unwrap();
+}
+
+/// Does the handshake of NULL as a `socket_type`, over either side of a stream.
+pub(crate) fn shake_hands(mut stream: &TcpStream, socket_type: &str) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    greet(stream, "NULL");
+    stream.read_exact(&mut [0; 64]).unwrap();
     let mut ready = b"\x05READY\x0bSocket-Type\0\0\0".to_vec();
     ready.push(u8::try_from(socket_type.len()).unwrap());
     ready.extend_from_slice(socket_type.as_bytes());

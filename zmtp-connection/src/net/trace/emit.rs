@@ -81,12 +81,28 @@ pub(super) fn failed(watch: &Watch<'_>, error: &HandshakeError) {
 
 /// The future was dropped: by a limiter, by somebody else, or by a panic (an authenticator's, most likely).
 pub(super) fn given_up(watch: &Watch<'_>) {
-    let (level, cause) = match CAUSE.get() {
+    let (level, cause) = match CAUSE.take() {
         Some(cause) => (Level::INFO, cause),
         None if std::thread::panicking() => (Level::ERROR, "a panic; is it the authenticator's?"),
         None => (Level::INFO, "its future was dropped"),
     };
     not_complete!(level, watch, cause, true, LibzmqEvent::GIVEN_UP, "handshake given up");
+}
+
+/// What follows for the peer is an event of its own.
+#[cfg(feature = "zap")]
+pub(crate) fn no_zap_answer(request: &crate::auth::AuthRequest, error: &crate::zap::ZapClientError) {
+    event!(
+        target: "zmtp::zap",
+        Level::ERROR,
+        address = request.address().map(display),
+        mechanism = %request.mechanism(),
+        domain = request.domain(),
+        claim = claim(request.credentials()).map(display),
+        cause = %Chain(error),
+        libzmq = %error.libzmq_event(),
+        "no answer from the ZAP handler"
+    );
 }
 
 pub(in crate::net) fn receiving_failed(peer: &Peer, error: &RecvError) {
@@ -118,20 +134,26 @@ pub(in crate::net) fn sending_failed(peer: &Peer, error: &std::io::Error) {
 }
 
 thread_local! {
-    /// Why the future of a handshake is being dropped, if that is known.
+    /// Why the future of a handshake is being dropped, until that is said.
     static CAUSE: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// Has the handshakes that `drop` drops know why.
-pub(in crate::net) fn dropping_because<R>(cause: &'static str, drop: impl FnOnce() -> R) -> R {
-    struct Restore(Option<&'static str>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            CAUSE.set(self.0);
-        }
+/// Has the handshake that `drop` drops say why. One that has not begun (its stream is still busy with TLS, perhaps) cannot,
+/// and it is said here.
+pub(in crate::net) fn dropping_because(address: &PeerAddress, cause: &'static str, drop: impl FnOnce()) {
+    CAUSE.set(Some(cause));
+    drop();
+    if CAUSE.take().is_some() {
+        event!(
+            target: HANDSHAKE,
+            Level::INFO,
+            address = %address,
+            cause = %cause,
+            may_reconnect = true,
+            libzmq = %LibzmqEvent::GIVEN_UP,
+            "handshake not begun"
+        );
     }
-    let _restore = Restore(CAUSE.replace(Some(cause)));
-    drop()
 }
 
 /// How much an operator should care: least about what any peer may do at any time, most about what is wrong with us.

@@ -17,6 +17,9 @@ pub(in crate::net) const fn receiving_failed(_peer: &Peer, _error: &RecvError) {
 
 pub(in crate::net) const fn sending_failed(_peer: &Peer, _error: &std::io::Error) {}
 
-pub(in crate::net) fn dropping_because<R>(_cause: &'static str, drop: impl FnOnce() -> R) -> R {
-    drop()
+#[cfg(feature = "zap")]
+pub(crate) const fn no_zap_answer(_request: &crate::auth::AuthRequest, _error: &crate::zap::ZapClientError) {}
+
+pub(in crate::net) fn dropping_because(_address: &PeerAddress, _cause: &'static str, drop: impl FnOnce()) {
+    drop();
 }
