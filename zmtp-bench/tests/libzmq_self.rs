@@ -243,6 +243,104 @@ fn a_mechanism_mismatch_is_reported_as_one() {
     wait_for(&at_server, EventKind::HandshakeFailedProtocol(ProtocolError::ZmtpMechanismMismatch));
 }
 
+/// What `ZMQ_MECHANISM` says: 0 for NULL, 1 for PLAIN, 2 for CURVE.
+fn mechanism(socket: &Socket) -> i32 {
+    socket.option_int(SocketOption::MECHANISM).unwrap()
+}
+
+#[test]
+fn plain_options_are_what_was_set_and_nothing_that_cannot_be_sent() {
+    let context = Context::new().unwrap();
+    let client = context.socket(SocketKind::Push).unwrap();
+    assert_eq!(mechanism(&client), 0);
+    for len in [1, 255] {
+        // Any octets, as the mechanism has it.
+        let (username, password) = (vec![0xff; len], vec![0xfe; len]);
+        client.set_plain_username(&username).unwrap();
+        client.set_plain_password(&password).unwrap();
+        // Both come back as strings of C.
+        let read = |option| client.option_bytes(option).unwrap();
+        assert_eq!(read(SocketOption::PLAIN_USERNAME), [username, vec![0]].concat());
+        assert_eq!(read(SocketOption::PLAIN_PASSWORD), [password, vec![0]].concat());
+    }
+    for value in [vec![], vec![b'x'; 256]] {
+        assert!(client.set_plain_username(&value).is_err(), "{} octets", value.len());
+        assert!(client.set_plain_password(&value).is_err(), "{} octets", value.len());
+    }
+    assert_eq!(mechanism(&client), 1);
+    assert_eq!(client.option_int(SocketOption::PLAIN_SERVER).unwrap(), 0);
+
+    let server = context.socket(SocketKind::Pull).unwrap();
+    server.set_plain_server(true).unwrap();
+    assert_eq!((mechanism(&server), server.option_int(SocketOption::PLAIN_SERVER).unwrap()), (1, 1));
+}
+
+#[test]
+fn a_plain_server_without_a_zap_handler_lets_in_nobody() {
+    let context = Context::new().unwrap();
+    let server = context.socket(SocketKind::Pull).unwrap();
+    server.set_plain_server(true).unwrap();
+    let client = context.socket(SocketKind::Push).unwrap();
+    client.set_plain_username("alice").unwrap();
+    client.set_plain_password("right").unwrap();
+    let at_server = server.monitor().unwrap();
+    client.connect(&server.bind(ANY_PORT).unwrap()).unwrap();
+    let outcome = |event: &MonitorEvent| !matches!(event.kind, EventKind::Listening | EventKind::Accepted);
+    let event = at_server.wait_for(outcome, LIMIT).unwrap();
+    // EFAULT, which is what it says where nobody listens at the handler's address.
+    assert_eq!(event.kind, EventKind::HandshakeFailedNoDetail(14));
+}
+
+#[test]
+fn what_serves_in_the_background_ends_with_the_context() {
+    let context = Context::new().unwrap();
+    let service = context.background().socket(SocketKind::Rep).unwrap();
+    service.set_option_int(SocketOption::RCVTIMEO, -1).unwrap();
+    service.bind("inproc://service").unwrap();
+    let service = thread::spawn(move || {
+        loop {
+            match service.recv() {
+                Ok(question) => service.send(&[&question[0]]).unwrap(),
+                Err(error) => return error,
+            }
+        }
+    });
+    let user = context.socket(SocketKind::Req).unwrap();
+    drop(context);
+    user.connect("inproc://service").unwrap();
+    for question in [b"one", b"two"] {
+        user.send(&[question]).unwrap();
+        assert_eq!(user.recv().unwrap(), [question]);
+    }
+    drop(user);
+    // Which has waited for it.
+    let error = service.join().unwrap();
+    assert!(error.is_terminated(), "{error}");
+}
+
+#[test]
+fn a_proxy_carries_both_ways_until_the_context_ends() {
+    let server = Context::new().unwrap().socket(SocketKind::Rep).unwrap();
+    let endpoint = server.bind(ANY_PORT).unwrap();
+    let context = Context::new().unwrap();
+    let (front, back) =
+        (context.background().socket(SocketKind::Router), context.background().socket(SocketKind::Dealer));
+    let (front, back) = (front.unwrap(), back.unwrap());
+    front.bind("inproc://front").unwrap();
+    back.connect(&endpoint).unwrap();
+    let proxy = thread::spawn(move || libzmq::proxy(&front, &back));
+    let client = context.socket(SocketKind::Req).unwrap();
+    drop(context);
+    client.connect("inproc://front").unwrap();
+    client.send(&[b"question", b"of two parts"]).unwrap();
+    assert_eq!(server.recv().unwrap(), [b"question".as_slice(), b"of two parts"]);
+    server.send(&[b"answer"]).unwrap();
+    assert_eq!(client.recv().unwrap(), [b"answer"]);
+    drop(client);
+    let ended = proxy.join().unwrap();
+    assert!(ended.is_terminated(), "{ended}");
+}
+
 #[test]
 fn a_zap_handler_decides_about_plain_clients() {
     let context = Context::new().unwrap();

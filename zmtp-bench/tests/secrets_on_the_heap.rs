@@ -1,18 +1,43 @@
-//! No key of a CURVE connection is left behind in memory that was given back.
+//! No key of a CURVE connection and no password of PLAIN is left behind in memory that was given back.
 //!
 //! Every block is searched as it is freed. The stack is out of reach: what Rust moves, it leaves where it was, and a value
 //! that is moved to the heap can carry such leavings along in its unused parts.
 #![expect(clippy::unwrap_used, reason = "what cannot be set up has failed the test")]
 
+#[path = "secrets/stream.rs"]
+mod stream;
+
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::future::Future;
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 
+use stream::{End, ends};
 use zmtp_codec::keys::{KeyPair, SecretKey};
 use zmtp_codec::{AnyMechanism, Entropy, Mechanism, SocketType};
-use zmtp_connection::{AllowAny, Connection, ConnectionConfig, CurveClient, CurveServer};
+use zmtp_connection::{
+    AllowAny, Authenticator, Connection, ConnectionConfig, CredentialList, CurveClient, CurveServer, PlainClient,
+    PlainCredentials, PlainServer,
+};
 
-const SECRETS: usize = 10;
+const SECRETS: usize = 12;
+/// The greeting of a peer that speaks PLAIN.
+static GREETING: [u8; 64] = {
+    let mut greeting = [0; 64];
+    (greeting[0], greeting[9], greeting[10], greeting[11]) = (0xff, 0x7f, 3, 1);
+    let mut at = 0;
+    while at < 5 {
+        greeting[12 + at] = b"PLAIN"[at];
+        at += 1;
+    }
+    greeting
+};
+/// A HELLO with nothing for the username, and the password. It lies where nothing is ever freed, and no half of the password
+/// can be taken for the other.
+static HELLO: [u8; 74] = *b"\x04\x48\x05HELLO\x00\x40abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
+static PASSWORD: &[u8] = HELLO.split_at(10).1;
 
 /// What is searched for. Nothing until it is known.
 static SOUGHT: OnceLock<[(&str, [u8; 32]); SECRETS]> = OnceLock::new();
@@ -79,6 +104,8 @@ fn prepare() -> (CurveClient, CurveServer) {
         ("the key of the vouch", box_key(&transient[0], &client_keys)),
         ("the server's secret key", [0x51; 32]),
         ("the client's secret key", [0xc1; 32]),
+        ("the first half of the password", PASSWORD[..32].try_into().unwrap()),
+        ("the second half of the password", PASSWORD[32..].try_into().unwrap()),
     ];
     let client = CurveClient::new(*server_keys.public_key(), client_keys).with_entropy(fixed(0xc7));
     let server = CurveServer::new(server_keys).with_entropy(fixed(0x57));
@@ -94,17 +121,19 @@ fn prepare() -> (CurveClient, CurveServer) {
 fn no_secret_is_found_in_memory_that_was_freed() {
     let (client, server) = std::thread::spawn(prepare).join().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(talk(client.clone(), server.clone()));
-    runtime.block_on(talk(AnyMechanism::new(client), AnyMechanism::new(server)));
+    runtime.block_on(talk(client.clone(), server.clone(), AllowAny, usize::MAX));
+    runtime.block_on(talk(AnyMechanism::new(client), AnyMechanism::new(server), AllowAny, usize::MAX));
+    runtime.block_on(plain());
     drop(runtime);
     for ((name, _), found) in SOUGHT.get().unwrap().iter().zip(&FOUND) {
         assert_eq!(found.load(Ordering::Relaxed), 0, "freed blocks with {name} in them");
     }
 }
 
-/// Handshakes on tasks of their own, and connections that are handed to other tasks: so everything is moved about.
-async fn talk<C: Mechanism, S: Mechanism>(client: C, server: S) {
-    let (ours, theirs) = tokio::io::duplex(1 << 16);
+/// Handshakes on tasks of their own, and connections that are handed to other tasks: so everything is moved about. Octets
+/// come in pieces of at most `piece`.
+async fn talk<C: Mechanism, S: Mechanism>(client: C, server: S, judge: impl Authenticator + 'static, piece: usize) {
+    let (ours, theirs) = ends(piece);
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
@@ -116,7 +145,7 @@ async fn talk<C: Mechanism, S: Mechanism>(client: C, server: S) {
             });
             let server = tokio::task::spawn_local(async move {
                 let config = ConnectionConfig::new(SocketType::Router);
-                Connection::handshake_with(theirs, &config, &server, &AllowAny).await.unwrap()
+                Connection::handshake_with(theirs, &config, &server, &judge).await.unwrap()
             });
             let (mut client, mut server) = (client.await.unwrap(), server.await.unwrap());
             let server = tokio::task::spawn_local(async move {
@@ -130,4 +159,85 @@ async fn talk<C: Mechanism, S: Mechanism>(client: C, server: S) {
             client.await.unwrap();
         })
         .await;
+}
+
+// ─── PLAIN ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async fn plain() {
+    let long = "u".repeat(255);
+    for username in ["", "alice", &long] {
+        let credentials = PlainCredentials::new(username, PASSWORD).unwrap();
+        let list = CredentialList::new([credentials.clone()]);
+        let client = PlainClient::new(credentials);
+        for piece in [1, 7, 100, usize::MAX] {
+            talk(client.clone(), PlainServer::new(), list.clone(), piece).await;
+        }
+        talk(AnyMechanism::new(client.clone()), AnyMechanism::new(PlainServer::new()), list.clone(), usize::MAX).await;
+        list.replace([]);
+        assert!(!is_let_in(client, &list).await);
+    }
+    for piece in [7, usize::MAX] {
+        faulty_clients(piece).await;
+        clients_that_stop(piece);
+    }
+    a_server_that_does_not_read();
+}
+
+async fn is_let_in(client: PlainClient, list: &CredentialList) -> bool {
+    let (ours, theirs) = ends(usize::MAX);
+    let (dealer, router) = (ConnectionConfig::new(SocketType::Dealer), ConnectionConfig::new(SocketType::Router));
+    let server = PlainServer::new();
+    let (client, server) = tokio::join!(
+        Connection::handshake(ours, &dealer, &client),
+        Connection::handshake_with(theirs, &router, &server, list)
+    );
+    client.is_ok() && server.is_ok()
+}
+
+/// A password in a HELLO that is refused, whole or from its header, and in one that should not have come.
+async fn faulty_clients(piece: usize) {
+    let all: &[&[u8]] = &[&GREETING, &HELLO];
+    let message: &[&[u8]] = &[&GREETING, b"\x00\x48", &HELLO[2..]];
+    let too_long: &[&[u8]] = &[&GREETING, b"\x06\0\0\0\0\0\0\x02\x07", &HELLO[2..]];
+    let behind: &[&[u8]] = &[&GREETING, b"\x04\x49", &HELLO[2..], b"\0"];
+    let twice: &[&[u8]] = &[&GREETING, &HELLO, &HELLO];
+    let other_mechanism: &[&[u8]] = &[&GREETING[..12], b"NULL\0\0\0\0", &GREETING[20..], &HELLO];
+    for octets in [all, message, too_long, behind, twice, other_mechanism] {
+        let (peer, ours) = ends(piece);
+        octets.iter().for_each(|octets| peer.put(octets));
+        drop(peer);
+        let config = ConnectionConfig::new(SocketType::Router);
+        assert!(Connection::handshake_with(ours, &config, &PlainServer::new(), &AllowAny).await.is_err());
+    }
+}
+
+/// Of each the server has received a part, and is not asked to wait for the rest.
+fn clients_that_stop(piece: usize) {
+    for len in 0..=HELLO.len() {
+        let (peer, ours) = ends(piece);
+        peer.put(&GREETING);
+        peer.put(&HELLO[..len]);
+        let config = ConnectionConfig::new(SocketType::Router);
+        give_up(Connection::handshake_with(ours, &config, &PlainServer::new(), &AllowAny));
+    }
+}
+
+/// The client's password never leaves, or a part of it.
+fn a_server_that_does_not_read() {
+    let client = PlainClient::new(PlainCredentials::new("", PASSWORD).unwrap());
+    for room in 64..=64 + HELLO.len() {
+        let (ours, peer): (End, End) = ends(usize::MAX);
+        ours.takes(room);
+        peer.put(&GREETING);
+        let config = ConnectionConfig::new(SocketType::Dealer);
+        give_up(Connection::handshake(ours, &config, &client));
+    }
+}
+
+/// Lets a handshake go as far as it can, and drops it.
+fn give_up(handshake: impl Future) {
+    let mut handshake = pin!(handshake);
+    for _ in 0..200 {
+        assert!(handshake.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
 }

@@ -12,9 +12,11 @@ use std::process::Stdio;
 const PACKAGE: [&str; 4] = ["--package", "zmtp-bench", "--features", "libzmq,omq"];
 
 /// The conversations, by the name of their test target, and the column in which they are counted.
-const CONVERSATIONS: [(&str, &str); 3] = [
+const CONVERSATIONS: [(&str, &str); 5] = [
     ("interop_libzmq", "libzmq, NULL"),
+    ("interop_libzmq_plain", "libzmq, PLAIN"),
     ("interop_libzmq_curve", "libzmq, CURVE"),
+    ("interop_libzmq_zap", "libzmq, ZAP"),
     ("interop_omq", "omq, NULL and CURVE"),
 ];
 
@@ -97,10 +99,10 @@ mod tests {
 
     #[test]
     fn subjects_are_rows_and_peers_are_columns() {
-        let passed = BTreeMap::from([(String::new(), [0, 0, 14]), ("pairs".to_owned(), [30, 30, 0])]);
+        let passed = BTreeMap::from([(String::new(), [0, 0, 0, 0, 14]), ("pairs".to_owned(), [30, 30, 30, 0, 0])]);
         let text = table(&passed).to_text();
         let rows: Vec<_> = text.lines().skip(2).map(|row| row.split_whitespace().collect::<Vec<_>>()).collect();
-        assert_eq!(rows, [vec!["(all", "subjects)", "14"], vec!["pairs", "30", "30"]]);
+        assert_eq!(rows, [vec!["(all", "subjects)", "14"], vec!["pairs", "30", "30", "30"]]);
     }
 
     #[test]

@@ -98,7 +98,7 @@ async fn what_a_handshake_tells_us_of_libzmq() {
         assert_eq!(peer.version(), Version::V3_1);
         assert_eq!(peer.negotiated_version(), Version::V3_1);
         assert_eq!(peer.mechanism(), security::NAME);
-        assert_eq!(peer.is_encrypted(), security::NAME != MechanismName::NULL);
+        assert_eq!(peer.is_encrypted(), security::NAME == MechanismName::CURVE);
         assert_eq!(peer.public_key().copied(), security::their_key(role));
         let properties: Vec<_> = peer.properties().iter().map(|(name, value)| (name, value.as_ref())).collect();
         assert_eq!(

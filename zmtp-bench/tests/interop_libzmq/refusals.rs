@@ -159,7 +159,10 @@ async fn a_libzmq_that_we_deny_late_takes_it_for_a_plain_close_and_comes_back() 
 async fn a_libzmq_that_we_send_away_silently_comes_back() {
     let (listener, mut theirs) = callers(SocketKind::Push).await;
     let error = refuse(&listener, Refusal::silent()).await;
-    assert!(matches!(error.cause(), HandshakeCause::Mechanism(MechanismError::Refused(refusal)) if refusal.is_silent()), "{error:?}");
+    assert!(
+        matches!(error.cause(), HandshakeCause::Mechanism(MechanismError::Refused(refusal)) if refusal.is_silent()),
+        "{error:?}"
+    );
     let config = ConnectionConfig::new(SocketType::Pull);
     let mut ours = Connection::handshake(accept(&listener).await, &config, &Null::new()).await.unwrap();
     theirs.event(EventKind::HandshakeSucceeded).await;

@@ -64,6 +64,12 @@ impl ZmqError {
         self.is(io::ErrorKind::HostUnreachable)
     }
 
+    /// Whether the context is ending (`ETERM`): what ends a thread in its [`background`](super::Context::background).
+    #[must_use]
+    pub const fn is_terminated(&self) -> bool {
+        self.errno == ffi::ETERM
+    }
+
     fn is(&self, kind: io::ErrorKind) -> bool {
         io::Error::from_raw_os_error(self.errno).kind() == kind
     }

@@ -10,6 +10,9 @@ pub(super) const CURVE_KEY_Z85_SIZE: usize = 41;
 /// zmq.h: "RADIO-DISH protocol".
 pub(super) const GROUP_MAX_LENGTH: usize = 255;
 
+// zmq.h: "Native 0MQ error codes", which start at ZMQ_HAUSNUMERO.
+pub(super) const ETERM: c_int = 156_384_712 + 53;
+
 // zmq.h: "Send/recv options".
 pub(super) const SNDMORE: c_int = 2;
 
@@ -55,6 +58,7 @@ unsafe extern "C" {
     pub(super) fn zmq_has(capability: *const c_char) -> c_int;
 
     pub(super) fn zmq_ctx_new() -> *mut c_void;
+    pub(super) fn zmq_ctx_shutdown(context: *mut c_void) -> c_int;
     pub(super) fn zmq_ctx_term(context: *mut c_void) -> c_int;
 
     pub(super) fn zmq_socket(context: *mut c_void, kind: c_int) -> *mut c_void;
@@ -69,6 +73,8 @@ unsafe extern "C" {
 
     pub(super) fn zmq_send(socket: *mut c_void, data: *const c_void, len: usize, flags: c_int) -> c_int;
     pub(super) fn zmq_recv(socket: *mut c_void, data: *mut c_void, len: usize, flags: c_int) -> c_int;
+
+    pub(super) fn zmq_proxy(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> c_int;
 
     pub(super) fn zmq_msg_init(message: *mut Msg) -> c_int;
     pub(super) fn zmq_msg_init_size(message: *mut Msg, len: usize) -> c_int;

@@ -5,7 +5,8 @@
 //! ([`DEFAULT_TIMEOUT`] unless changed), so that a test against a peer that says nothing fails instead of hanging.
 //!
 //! Dropping closes: a socket at once and without sending what is queued (linger is zero), the context when the
-//! last of its sockets and monitors is gone. No order of drops can hang.
+//! last of its sockets and monitors is gone. No order of drops can hang. What serves the others, as a ZAP handler does,
+//! lives in [`Context::background`] and ends with them.
 
 use core::ffi::{c_char, c_int};
 use std::ffi::CString;
@@ -26,7 +27,7 @@ pub use error::ZmqError;
 pub use message::Message;
 pub use monitor::{EventKind, Monitor, MonitorEvent, ProtocolError};
 pub use options::SocketOption;
-pub use socket::{DEFAULT_TIMEOUT, Socket, SocketKind};
+pub use socket::{DEFAULT_TIMEOUT, Socket, SocketKind, proxy};
 
 /// Version of the library that is linked: major, minor, patch.
 #[must_use]

@@ -252,19 +252,19 @@ impl Socket {
         self.set_option_int(SocketOption::REQ_CORRELATE, int(on))
     }
 
-    /// Makes this the PLAIN server.
+    /// Makes this the PLAIN server. It asks the ZAP handler (RFC 27) about every client, and without one lets in nobody.
     pub fn set_plain_server(&self, on: bool) -> Result<(), ZmqError> {
         self.set_option_int(SocketOption::PLAIN_SERVER, int(on))
     }
 
-    /// The user that a PLAIN client is.
-    pub fn set_plain_username(&self, value: &str) -> Result<(), ZmqError> {
-        self.set_option_bytes(SocketOption::PLAIN_USERNAME, value.as_bytes())
+    /// The user that a PLAIN client is: 1 to 255 octets. Makes this a PLAIN client.
+    pub fn set_plain_username(&self, value: impl AsRef<[u8]>) -> Result<(), ZmqError> {
+        self.set_option_bytes(SocketOption::PLAIN_USERNAME, value.as_ref())
     }
 
-    /// The password of a PLAIN client.
-    pub fn set_plain_password(&self, value: &str) -> Result<(), ZmqError> {
-        self.set_option_bytes(SocketOption::PLAIN_PASSWORD, value.as_bytes())
+    /// The password of a PLAIN client: 1 to 255 octets; an unset one is empty. Makes this a PLAIN client.
+    pub fn set_plain_password(&self, value: impl AsRef<[u8]>) -> Result<(), ZmqError> {
+        self.set_option_bytes(SocketOption::PLAIN_PASSWORD, value.as_ref())
     }
 
     /// Makes this the CURVE server.
@@ -287,7 +287,7 @@ impl Socket {
         self.set_option_bytes(SocketOption::CURVE_SERVERKEY, key.as_ref())
     }
 
-    /// The domain in requests to the ZAP handler (RFC 27); setting it makes a NULL or PLAIN server ask at all.
+    /// The domain in requests to the ZAP handler (RFC 27); setting it makes a NULL socket ask at all, on either side.
     pub fn set_zap_domain(&self, value: &str) -> Result<(), ZmqError> {
         self.set_option_bytes(SocketOption::ZAP_DOMAIN, value.as_bytes())
     }

@@ -259,6 +259,18 @@ impl Socket {
     }
 }
 
+/// Carries every message from each of the two sockets to the other, until their context ends: a thread of its own for two
+/// sockets of a [`Context::background`]. Returns why it ended.
+#[must_use = "anything but the end of the context is a failure"]
+pub fn proxy(frontend: &Socket, backend: &Socket) -> ZmqError {
+    // SAFETY: both sockets are alive and used by this thread alone; null is for no third one that sees every message.
+    let carried = unsafe { ffi::zmq_proxy(frontend.as_ptr(), backend.as_ptr(), core::ptr::null_mut()) };
+    match check("zmq_proxy", carried) {
+        Err(error) => error,
+        Ok(_) => ZmqError::refused("zmq_proxy", "it ended without an error, which needs a control socket"),
+    }
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
