@@ -63,7 +63,7 @@ impl HandshakeError {
             }
             (Stage::Mechanism, HandshakeCause::Closed) => Some(
                 "it may want us to come back later, or refuse us without saying why: libzmq does so when the socket types \
-                 do not fit, and a CURVE server when the client has another server key",
+                 do not fit, as a CURVE server when the client has another server key, and as a PLAIN server without a ZAP handler",
             ),
             (_, HandshakeCause::Mechanism(MechanismError::Cryptographic { .. })) => {
                 Some("does the client have the right server key? If so, octets were changed on the way")
