@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 use zmtp_connection::HandshakeLimiter;
 
@@ -118,6 +118,8 @@ async fn accept(listener: Listener, common: Arc<Common>) {
                 common.events.accepted(&remote.name);
                 let permit = limiter.admit(remote.origin());
                 peers.spawn(run_peer(id, stream, remote, Some(permit), Arc::clone(&common)));
+                // Whoever had to give way is gone when its task has run.
+                yield_now().await;
             }
             // Too many open files, perhaps: those that are served go on, and will close some.
             Err(error) => {

@@ -32,12 +32,12 @@ use crate::auth::PeerAddress;
 ///
 /// **A newcomer always gets a place, at once. Where none is free, a pending handshake gives way to it:**
 /// - if the newcomer's address has as many as one address may have, the oldest of that address;
-/// - else, if all places are taken, the oldest of the address that has the most, the newcomer counted in. Of several such
-///   addresses it is the one whose oldest is the oldest.
+/// - else, if all places are taken, the oldest of the address that has the most, the newcomer counted in. Of several
+///   such addresses it is the one whose oldest came first.
 ///
-/// An address here is an IPv4 address, the /64 network of an IPv6 address (one host may use all of it), or the words of a
-/// [`PeerAddress::Other`]. Choose words that peers of one owner share, such as a user id: where each peer has words of its
-/// own, as with a process id in them, the limit for one address limits nothing.
+/// An address here is an IPv4 address, the /64 network of an IPv6 address (one host may use all of it), or the words of
+/// a [`PeerAddress::Other`]. Choose words that peers of one owner share, such as a user id: where each peer has words
+/// of its own, as with a process id in them, the limit for one address limits nothing.
 ///
 #[cfg_attr(feature = "null", doc = "```no_run")]
 #[cfg_attr(not(feature = "null"), doc = "```ignore")]
@@ -48,6 +48,31 @@ use crate::auth::PeerAddress;
 /// use zmtp_connection::codec::SocketType;
 /// use zmtp_connection::{AllowAny, Authenticator, Connection, ConnectionConfig, HandshakeLimiter, Null};
 ///
+/// async fn accept(listener: TcpListener) {
+///     let config = Arc::new(ConnectionConfig::new(SocketType::Pull));
+///     let judge = Arc::new(AllowAny);
+///     let limiter = HandshakeLimiter::new();
+///     loop {
+///         let Ok((stream, address)) = listener.accept().await else {
+///             // The peer has gone already; or there are no descriptors left, and some have to come back first.
+///             tokio::time::sleep(Duration::from_millis(10)).await;
+///             continue;
+///         };
+///         let permit = limiter.admit(address);
+///         let (config, judge) = (Arc::clone(&config), Arc::clone(&judge));
+///         tokio::spawn(async move {
+///             let _ = stream.set_nodelay(true);
+///             let (null, judge) = (Null::new(), judge.at(address));
+///             match permit.run(Connection::handshake_with(stream, &config, &null, &judge)).await {
+///                 Ok(connection) => serve(connection).await,
+///                 Err(error) => eprintln!("{address}: {error}"),
+///             }
+///         });
+///         // Whoever had to give way is gone when its task has run.
+///         tokio::task::yield_now().await;
+///     }
+/// }
+///
 /// async fn serve(mut connection: Connection<TcpStream, Null>) {
 ///     while let Ok(Some(event)) = connection.recv().await {
 ///         println!("{event:?}");
@@ -55,62 +80,46 @@ use crate::auth::PeerAddress;
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> std::io::Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let listener = TcpListener::bind("0.0.0.0:5555").await?;
-/// let config = Arc::new(ConnectionConfig::new(SocketType::Pull));
-/// let judge = Arc::new(AllowAny);
-/// let limiter = HandshakeLimiter::new();
-/// loop {
-///     let Ok((stream, address)) = listener.accept().await else {
-///         // The peer has gone already, or there are no descriptors left and some have to come back first.
-///         tokio::time::sleep(Duration::from_millis(10)).await;
-///         continue;
-///     };
-///     let permit = limiter.admit(address);
-///     let (config, judge) = (Arc::clone(&config), Arc::clone(&judge));
-///     tokio::spawn(async move {
-///         let (null, judge) = (Null::new(), judge.at(address));
-///         match permit.run(Connection::handshake_with(stream, &config, &null, &judge)).await {
-///             Ok(connection) => serve(connection).await,
-///             Err(error) => eprintln!("{address}: {error}"),
-///         }
-///     });
-/// }
+/// tokio::spawn(accept(listener)).await?;
+/// # Ok(())
 /// # }
 /// ```
 ///
 /// # Why nobody is refused
 ///
-/// The usual rule is to refuse newcomers while all places are taken. Then a thousand silent connections, renewed at each
-/// deadline, lock everybody out for good. But a handshake takes an honest peer a few round trips, while those of a
-/// flood stay: what is oldest is the least likely to come to anything. So here the flood displaces itself, and it is its
-/// rate that counts and not its size:
-/// - A handshake never gives way to one from an address that has more of them. From one address nobody displaces
-///   any but his own, unless theirs are more than his.
-/// - A peer that is alone on its address gives way only when all places are held by as many different addresses, and
-///   all the others came after it. To lock it out a flood must come from as many addresses as there are places
-///   (default 1024) within the time of one handshake: of 100 ms, say, that is 10,000 of them per second.
-/// - Peers that share an address, as behind a NAT, share its places and the blame for who else is there: while that address is at its limit, they get in if
-///   they are done before so many others have come from it as one address may have.
+/// The usual rule is to refuse newcomers while all places are taken. Then a thousand silent connections, renewed at
+/// each deadline, lock everybody out for good. But a handshake takes an honest peer a few round trips, while those of a
+/// flood stay: what is oldest is the least likely to come to anything. So here the flood displaces itself, and what
+/// counts is its rate and not its size:
+/// - A handshake never gives way to one from an address that has more of them. So from one address nobody pushes out a
+///   peer of another one, unless more are pending there than on his own.
+/// - A peer that is alone on its address gives way only when each place is held by a different address, and all of those
+///   came after it. To lock it out, a flood must come from as many addresses as there are places, 1024 by default,
+///   within the time of one handshake: if that is 100 ms, from 10,000 addresses per second.
+/// - Peers that share an address, as behind a NAT, share its places, and one of them can push out the others.
 ///
-/// What it cannot help against is a flood that the accept loop itself is too slow for, and one that finishes its
-/// handshakes.
+/// It is no help against a flood that finishes its handshakes, nor against one that is too fast for the accept loop.
 ///
 /// # The two deadlines
 ///
-/// The [`deadline`](Self::deadline) here begins with the admission and covers all that is done in the place, such as a TLS
-/// handshake before ours. The [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout) of a connection
-/// begins with its own handshake, and its error says how far that had come. Both apply, and the shorter one comes
-/// first: by default this one, 10 s against 30 s.
+/// The [`deadline`](Self::deadline) here begins with the admission, and covers all that is done in the place, such as a
+/// TLS handshake before ours. The [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout) of a connection begins
+/// with its own handshake, and its error says how far that had come. Both apply, and the shorter one comes first: by
+/// default this one, 10 s against 30 s.
 ///
 /// # Cost
 ///
 /// Clones share their places. Admission and release take a lock for a time logarithmic in the number of places, and
-/// never wait for anything else. Memory is some 300 octets for each handshake that is pending, beside the handshake itself; for
-/// addresses nothing is kept beyond that. There is no task in the background.
+/// never wait for anything else. Memory is less than 600 octets for each handshake that is pending, beside the
+/// handshake itself; nothing more is kept for addresses. There is no task in the background.
 ///
-/// A handshake that gives way is dropped when its task is polled next. Until then it still has its stream: a server's
-/// descriptors should not be numbered to the last one.
+/// A handshake that gives way is dropped, with its stream, when its task runs next. An accept loop that does not let
+/// the others run in between accepts faster than that under a flood, and streams pile up that have no place any more.
+/// So it is a task of its own, which yields after each admission: then the streams are hardly more than the places.
+/// (The future that `block_on` and `#[tokio::main]` run is no such task: where there are several threads it yields to
+/// nobody.)
 #[derive(Clone)]
 pub struct HandshakeLimiter {
     settings: Settings,
@@ -156,10 +165,10 @@ impl HandshakeLimiter {
         Self::with(Settings { total: places.max(1), ..self.settings })
     }
 
-    /// How many handshakes may be pending from one address. Zero is taken as one; more than the total is no limit of its own.
+    /// How many handshakes may be pending from one address. Zero is taken as one; more than the total is the total.
     ///
-    /// Less than the total keeps most places from a flood that comes from few addresses, so that it does not even fill
-    /// the server. More lets in larger crowds behind one NAT.
+    /// A low limit has a flood from few addresses cost little. A high one suits crowds behind one NAT, and costs others
+    /// nothing: where places are short, the address with the most gives way first.
     #[must_use]
     pub fn per_address(self, places: usize) -> Self {
         Self::with(Settings { per_address: places.max(1), ..self.settings })
@@ -178,8 +187,8 @@ impl HandshakeLimiter {
 
     /// Gives a place to the peer that has just connected from `address`.
     ///
-    /// It never waits and never refuses: if need be, a pending handshake gives way, see [above](Self). The deadline runs from
-    /// now on.
+    /// It never waits and never refuses: if need be a pending handshake gives way, see [above](Self). The deadline runs
+    /// from now on.
     pub fn admit(&self, address: impl Into<PeerAddress>) -> HandshakePermit {
         let address = address.into();
         let origin = Origin::from(&address);
@@ -276,8 +285,8 @@ impl HandshakePermit {
         mut self,
         handshake: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, Limited<E>>> {
-        // On the heap, once, and for no longer than it lasts. In here it would be there twice, as what was given and as what is polled,
-        // and the task that goes on with the connection would keep room for both.
+        // On the heap, once, and for no longer than it lasts. The future itself would have room for it twice, as what is
+        // given and as what is polled, and the task that goes on with the connection would keep that room.
         let mut handshake = Box::pin(handshake);
         async move {
             let mut in_time = pin!(timeout_at(self.deadline, handshake.as_mut()));

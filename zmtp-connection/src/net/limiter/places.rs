@@ -39,8 +39,8 @@ impl<K: Ord + Clone, V> Places<K, V> {
 
     /// Gives `origin` a place, and returns the value of the one that had to give way, if one had.
     ///
-    /// The newcomer is counted before it is decided who that is. So it is never itself: it is the youngest of its origin,
-    /// and the youngest of all.
+    /// The newcomer is counted before it is decided who that is. It is never the newcomer itself, the youngest of its
+    /// origin and of all.
     pub(super) fn take(&mut self, origin: &K, value: V) -> (Ticket, Option<V>) {
         let ticket = self.next;
         self.next += 1;
