@@ -53,12 +53,15 @@
 //! | `zmtp::handshake` | `DEBUG` | `handshake complete` | `address`, `mechanism`, `socket_type`, `claim`, `user` |
 //! | `zmtp::handshake` | `WARN` | `passwords travel in the clear …`, once | `address`, `mechanism` |
 //! | `zmtp::zap` | `ERROR` | `no answer from the ZAP handler` | `address`, `mechanism`, `domain`, `claim`, `cause`, `libzmq` |
+//! | `zmtp::zap` | `WARN`, `ERROR` | `a ZAP request was not judged` | `cause` |
 //! | `zmtp::connection` | `INFO`, `WARN` | `receiving failed`, `sending failed` | `address`, `mechanism`, `user`, `cause` |
 //!
 //! `ERROR` is for what is wrong on our side, `INFO` for what any peer may do at any time (go away, be slow, speak HTTP), `WARN` for
 //! the rest. `address` is what [`Authenticator::at`] was told, `claim` the username or public key that the peer shows, `libzmq`
 //! the event of libzmq's socket monitor ([`LibzmqEvent`], there without `tracing` as well), and `user` the authenticator's
 //! word for the peer. No field holds a password, a secret key or any of a message, and what a peer has chosen is escaped.
+//! Events are said from within polls, some of them under a lock of the connection: a subscriber must not wait for, or use, the
+//! connection that it is told of.
 //!
 //! # Features
 //!
@@ -91,9 +94,7 @@ pub use event::{Event, EventRef, Frame};
 pub use libzmq_event::{LibzmqEvent, LibzmqProtocolError};
 pub use message::{AsMessage, AsPart, EncodedMessage, IntoParts, LINK_FROM, Message, Part};
 #[cfg(feature = "net")]
-pub use net::{
-    Connection, HandshakeLimiter, HandshakePermit, IntoSplit, Joined, Limited, Permit, Receiver, Sender,
-};
+pub use net::{Connection, HandshakeLimiter, HandshakePermit, IntoSplit, Joined, Limited, Permit, Receiver, Sender};
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
 pub use zmtp_codec::{CredentialsError, PlainCredentials};

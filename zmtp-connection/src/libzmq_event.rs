@@ -9,7 +9,9 @@ use crate::error::{HandshakeCause, HandshakeError};
 /// What libzmq's socket monitor would say of a failed handshake: the event and its value (`zmq_socket_monitor`).
 ///
 /// It says less than a [`HandshakeError`], which is where it comes from
-/// ([`HandshakeError::libzmq_event`]). Where libzmq reports nothing at all, this is the nearest to what it does.
+/// ([`HandshakeError::libzmq_event`]). Where libzmq reports nothing at all, this is the nearest to what it does; and a command
+/// that is refused by its size alone, before it is received, has `ZMTP_MALFORMED_COMMAND_UNSPECIFIED` where libzmq knows
+/// its name.
 ///
 /// ```
 /// use zmtp_connection::LibzmqEvent;

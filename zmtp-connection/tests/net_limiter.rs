@@ -161,6 +161,20 @@ async fn a_setting_makes_a_limiter_of_its_own() {
     assert!(!was_displaced(permit).await);
 }
 
+/// For an accept loop that is out of descriptors: nobody can come, so nobody would give way.
+#[tokio::test(start_paused = true)]
+async fn room_is_made_by_the_oldest_of_the_address_that_has_the_most() {
+    let limiter = HandshakeLimiter::new();
+    assert!(!limiter.make_room(), "there was nobody");
+    let alone = limiter.admit(host(1));
+    let (first, second) = (limiter.admit(host(2)), limiter.admit(host(2)));
+    assert!(limiter.make_room());
+    assert_eq!((limiter.pending(), limiter.displaced()), (2, 1));
+    assert!(was_displaced(first).await);
+    assert!(!was_displaced(second).await && !was_displaced(alone).await);
+    assert!(!limiter.make_room());
+}
+
 #[test]
 fn the_limits_and_the_counts_are_shown() {
     let limiter = HandshakeLimiter::new().total(7).per_address(5).deadline(SECOND);
@@ -172,7 +186,7 @@ fn the_limits_and_the_counts_are_shown() {
     );
     assert_eq!(
         format!("{:?}", HandshakeLimiter::default()),
-        "HandshakeLimiter { total: 1024, per_address: 256, deadline: 10s, pending: 0, displaced: 0, timed_out: 0 }"
+        "HandshakeLimiter { total: 256, per_address: 64, deadline: 10s, pending: 0, displaced: 0, timed_out: 0 }"
     );
 }
 

@@ -21,8 +21,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use zmtp_connection::codec::{Mechanism, SocketType, Verdict};
 use zmtp_connection::{
-    AllowAny, AuthRequest, Authenticator, Connection, ConnectionConfig, HandshakeLimiter, HeartbeatConfig, Null,
-    PlainClient, PlainCredentials, PlainServer, decide,
+    AllowAny, AuthRequest, Authenticator, Connection, ConnectionConfig, HandshakeLimiter, HeartbeatConfig, Limited,
+    Null, PeerAddress, PlainClient, PlainCredentials, PlainServer, decide,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -223,6 +223,84 @@ async fn a_refusal_is_said_with_who_was_refused_and_why() {
         assert_eq!(said.field("may_reconnect"), Some(back));
         assert_eq!(said.field("cause"), Some(cause));
     }
+}
+
+/// A refused peer is given a second to read why. Its place may go to another one meanwhile, and that is no news.
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_has_failed_is_not_said_again_when_its_place_is_taken() {
+    let (log, _guard) = Log::listen();
+    let (config, mechanism) = (server(), PlainServer::new());
+    let limiter = HandshakeLimiter::new().total(1);
+    let judge = decide(|_| Verdict::deny());
+    let judge = judge.at(address());
+    let (ours, theirs) = ends();
+    theirs.put(&hello("hunter2"));
+    let run = limiter.admit(address()).run(Connection::handshake_with(ours, &config, &mechanism, &judge));
+    let displace = async {
+        tokio::task::yield_now().await;
+        drop(limiter.admit(address()));
+    };
+    assert!(matches!(tokio::join!(run, displace).0, Err(Limited::Displaced)));
+    assert_eq!(log.only().field("libzmq"), Some("HANDSHAKE_FAILED_AUTH 400"));
+}
+
+/// Behind the handshake that is judged there is another one, with the handler.
+#[cfg(feature = "zap")]
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_waits_for_a_zap_handler_is_the_one_that_is_given_up() {
+    let (log, _guard) = Log::listen();
+    let (config, mechanism) = (server(), PlainServer::new());
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let handler = zmtp_connection::zap::ZapClient::new(Null::new(), move || {
+        let (ours, theirs) = tokio::io::duplex(1024);
+        kept.lock().unwrap().push(theirs); // is there, and says nothing
+        async { Ok(ours) }
+    });
+    let judge = handler.at(address());
+    let (ours, theirs) = ends();
+    theirs.put(&hello("hunter2"));
+    let permit = HandshakeLimiter::new().deadline(SECOND).admit(address());
+    permit.run(Connection::handshake_with(ours, &config, &mechanism, &judge)).await.unwrap_err();
+    let said = log.only();
+    assert_eq!(said.field("address"), Some("192.0.2.7:40000"));
+    assert_eq!(said.field("cause"), Some("it was not complete by the deadline of its place"));
+    assert_eq!(said.field("stage"), Some("authorization of the peer"));
+}
+
+#[cfg(feature = "zap")]
+#[tokio::test(start_paused = true)]
+async fn a_zap_question_that_is_not_judged_is_said_and_whose_fault_it_is() {
+    let (log, _guard) = Log::listen();
+    let (ours, theirs) = ends();
+    let (rep, req) = (ConnectionConfig::new(SocketType::Rep), ConnectionConfig::new(SocketType::Req));
+    let null = Null::new();
+    let (ours, theirs) =
+        tokio::join!(Connection::handshake(ours, &rep, &null), Connection::handshake(theirs, &req, &null));
+    log.all();
+    let judge = Arc::new(decide(|_| panic!("a mistake in the judge")));
+    tokio::spawn(zmtp_connection::zap::serve(ours.unwrap(), judge));
+    let mut theirs = theirs.unwrap();
+    for (question, level, cause) in [
+        (&["", "1.0", "1", "", "", "", "NULL"][..], "ERROR", "the authenticator has panicked"),
+        (&["", "1.0", "1", "", "", "", "GSSAPI", "principal"], "WARN", "credentials of the mechanism GSSAPI"),
+    ] {
+        theirs.send(question).await.unwrap();
+        theirs.recv().await.unwrap();
+        let said = log.only();
+        assert_eq!((&*said.level, &*said.target), (level, "zmtp::zap"));
+        assert!(said.field("cause").unwrap().contains(cause), "{said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_in_words_stays_on_its_line() {
+    let (log, _guard) = Log::listen();
+    let (ours, theirs) = ends();
+    theirs.put(&hello("hunter2"));
+    let words = PeerAddress::Other("1.2.3.4\nERROR forged".into());
+    let judge = decide(|_| Verdict::deny());
+    Connection::handshake_with(ours, &server(), &PlainServer::new(), &judge.at(words)).await.unwrap_err();
+    assert_eq!(log.only().field("address"), Some("1.2.3.4\\nERROR forged"));
 }
 
 #[cfg(feature = "zap")]

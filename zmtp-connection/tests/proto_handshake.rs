@@ -81,7 +81,8 @@ fn only_ready_or_error_is_awaited() {
     unexpected("H07", &command("READYX", &metadata), "READYX");
     unexpected("H38", &wire::ping(0, b""), "PING");
     unexpected("H39", &command("HELLO", &[0; 10]), "HELLO");
-    unexpected("a name that is not printable", &frame(4, b"\x03\x1b[m"), "\\x1b[m");
+    unexpected("a name that is not printable", &frame(4, b"\x03\x1b[m"), "…");
+    unexpected("a name that swallows a password", &frame(4, b"\x0dHELLO\x07hunter2"), "HELLO…");
     mechanism("H31", &[4, 0], MechanismError::Command(CommandError::EmptyBody));
     let cut = CommandError::NameTruncated { declared: 9, available: 1 };
     mechanism("H32", &[4, 2, 9, 0x41], MechanismError::Command(cut));

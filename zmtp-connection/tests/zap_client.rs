@@ -12,7 +12,9 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use zmtp_connection::codec::{Claim, Credentials, MechanismName, SocketType, Verdict};
+use zmtp_connection::codec::{
+    Claim, Command, Credentials, HeartbeatContext, MechanismName, Ping, SocketType, Ttl, Verdict,
+};
 use zmtp_connection::zap::{Envelope, ZapClient, ZapClientError, ZapError, ZapReply, ZapRequest};
 use zmtp_connection::{
     AuthRequest, Authenticator, Connection, ConnectionConfig, Event, Message, Null, PeerAddress, PlainCredentials,
@@ -441,4 +443,20 @@ fn a_client_is_a_field_like_any_other() {
     is_spawned(server.handler.authenticate(alice()));
     let shown = format!("{server:?}");
     assert!(shown.contains("mechanism: AnyMechanism(NULL), timeout: 5s"), "{shown}");
+}
+
+/// libzmq's handlers can say, by the TTL of a PING, when they give a silent client up. Idle connections are silent.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_expired_while_it_was_idle_is_replaced() {
+    let (client, mut door) = client();
+    let asked = ask(&client);
+    let mut handler = door.accept().await;
+    let ping = Ping::new(Ttl::from_deciseconds(10), HeartbeatContext::default());
+    handler.feed_command(&Command::Ping(ping)).unwrap();
+    serve_one(&mut handler, &Verdict::accept()).await;
+    assert_eq!(asked.await.unwrap().unwrap(), Verdict::accept());
+    tokio::time::sleep(5 * SECOND).await;
+    let asked = ask(&client);
+    serve_one(&mut door.accept().await, &Verdict::deny()).await;
+    assert_eq!(asked.await.unwrap().unwrap(), Verdict::deny());
 }

@@ -128,7 +128,7 @@ async fn a_panic_fails_its_own_question_alone() {
     let mut requester = Requester::new(obey).await;
     requester.ask("1", "slow").await;
     requester.ask("2", "panic").await;
-    requester.expect(&["", "1.0", "2", "500", "the authenticator has panicked", "", ""]).await;
+    requester.expect(&["", "1.0", "2", "300", "the authenticator has panicked", "", ""]).await;
     requester.expect(&["", "1.0", "1", "200"]).await;
     requester.ask("3", "alice").await;
     requester.expect(&["", "1.0", "3", "200"]).await;
@@ -139,7 +139,7 @@ async fn a_user_id_that_does_not_fit_lets_nobody_in() {
     let mut requester = Requester::new(obey).await;
     requester.ask("1", "long").await;
     let why = "the user id has 256 octets, ZAP carries 255 at most";
-    requester.expect(&["", "1.0", "1", "500", why, "", ""]).await;
+    requester.expect(&["", "1.0", "1", "300", why, "", ""]).await;
 }
 
 // What is no request.
@@ -279,7 +279,7 @@ async fn our_client_and_our_handler_understand_each_other() {
     for client in [client(Null::new(), Null::new(), obey), client(Null::new(), Null::new(), obey).as_dealer()] {
         assert_eq!(client.ask(&from_here("alice")).await.unwrap(), Verdict::accept_as("alice"));
         assert_eq!(client.ask(&from_here("deny")).await.unwrap(), Verdict::deny().because("as told"));
-        let panicked = Verdict::internal_error().because("the authenticator has panicked");
+        let panicked = Verdict::try_later().because("the authenticator has panicked");
         assert_eq!(client.ask(&from_here("panic")).await.unwrap(), panicked);
         assert!(client.ask(&from_here("never")).await.is_err());
         assert_eq!(client.ask(&from_here("bob")).await.unwrap(), Verdict::accept_as("bob"));

@@ -110,8 +110,8 @@ fn another_command_is_refused_under_a_name_that_is_safe_to_print() {
     assert_eq!(refused(b"\x05HELLO"), unexpected("HELLO"));
     assert_eq!(refused(b"\x04PING\0\0"), unexpected("PING"));
     assert_eq!(refused(b"\x05ready"), unexpected("ready"));
-    assert_eq!(refused(b"\x03\x1b[m"), unexpected("\\x1b[m"));
-    assert_eq!(refused(b"\x02\xff\n"), unexpected("\\xff\\n"));
+    assert_eq!(refused(b"\x03\x1b[m"), unexpected("…"));
+    assert_eq!(refused(b"\x02\xff\n"), unexpected("…"));
     let long = [&[40][..], &[b'L'; 40]].concat();
     assert_eq!(refused(&long), unexpected(&format!("{}…", "L".repeat(32))));
 }

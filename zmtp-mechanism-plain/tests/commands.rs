@@ -242,7 +242,7 @@ fn a_command_out_of_turn_is_refused_by_the_client() {
         (&INITIATE[2..], "INITIATE"),
         (b"\x05ready", "ready"),
         (b"\x05error\x03400", "error"),
-        (b"\x03\x1b[m", "\\x1b[m"),
+        (b"\x03\x1b[m", "…"),
     ] {
         assert_eq!(refused(awaiting_ready(), body), unexpected("READY or ERROR", name));
     }

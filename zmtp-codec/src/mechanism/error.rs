@@ -1,8 +1,6 @@
 //! What can go wrong inside a mechanism, split by whose fault it is.
 
 use alloc::string::String;
-use core::fmt::Write as _;
-
 use thiserror::Error;
 
 use super::Refusal;
@@ -17,7 +15,8 @@ pub enum MechanismError {
     UnexpectedCommand {
         /// What would have been right.
         expected: &'static str,
-        /// The name that came, escaped and cut to 32 characters.
+        /// The letters that the name begins with, 32 at most. What a peer puts behind them may be anything, its own
+        /// password by mistake.
         received: String,
     },
     /// The peer's command breaks the grammar of its mechanism.
@@ -67,16 +66,13 @@ pub enum MechanismError {
 }
 
 impl MechanismError {
-    /// An [`UnexpectedCommand`](Self::UnexpectedCommand) whose `received` name is made safe to print.
+    /// An [`UnexpectedCommand`](Self::UnexpectedCommand) whose `received` name is safe to print.
     #[must_use]
     pub fn unexpected(expected: &'static str, received: &[u8]) -> Self {
         const SHOWN: usize = 32;
-        let mut name = String::new();
-        for octet in received.iter().take(SHOWN) {
-            // Writing to a String cannot fail.
-            let _ = write!(name, "{}", octet.escape_ascii());
-        }
-        if received.len() > SHOWN {
+        let letters = received.iter().take(SHOWN).take_while(|octet| octet.is_ascii_alphabetic());
+        let mut name: String = letters.map(|&octet| char::from(octet)).collect();
+        if received.len() > name.len() {
             name.push('…');
         }
         Self::UnexpectedCommand { expected, received: name }

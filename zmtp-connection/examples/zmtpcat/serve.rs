@@ -124,7 +124,8 @@ async fn accept(listener: Listener, common: Arc<Common>) {
             // Too many open files, perhaps: those that are served go on, and will close some.
             Err(error) => {
                 common.events.failed("", &Failed::new("accept", error));
-                sleep(RETRY.1).await;
+                limiter.make_room();
+                sleep(RETRY.0).await;
             }
         }
         while peers.try_join_next().is_some() {}

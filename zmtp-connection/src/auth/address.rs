@@ -57,12 +57,12 @@ impl From<IpAddr> for PeerAddress {
 }
 
 impl fmt::Display for PeerAddress {
-    /// With the port, and a mapped IPv4 address as it is: for the log.
+    /// With the port, and a mapped IPv4 address as it is; of words, what cannot be seen is escaped: for the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Ip(ip) => ip.fmt(f),
-            Self::Other(words) => words.fmt(f),
+            Self::Other(words) => words.escape_debug().fmt(f),
         }
     }
 }
@@ -108,5 +108,8 @@ mod tests {
         assert_eq!(address.to_string(), "localhost:0:0:8935");
         assert_eq!(address.zap_text(), "localhost:0:0:8935");
         assert_eq!(address.ip(), None);
+        let two_lines = PeerAddress::Other("one\nERROR two".into());
+        assert_eq!(two_lines.to_string(), "one\\nERROR two");
+        assert_eq!(two_lines.zap_text(), "one\nERROR two");
     }
 }

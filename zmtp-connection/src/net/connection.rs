@@ -79,7 +79,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// # Cancel safety
     /// Dropping the future drops the stream; a handshake cannot be continued.
     pub async fn handshake(io: T, config: &ConnectionConfig, mechanism: &M) -> Result<Self, HandshakeError> {
-        Self::establish(io, config, mechanism, None::<&fn(AuthRequest) -> Ready<Verdict>>).await
+        Self::establish(io, config, mechanism, None::<&fn(AuthRequest) -> Ready<Verdict>>, false).await
+    }
+
+    /// As [`handshake`](Self::handshake), for who says the failure itself.
+    #[cfg(feature = "zap")]
+    pub(crate) async fn handshake_quietly(
+        io: T,
+        config: &ConnectionConfig,
+        mechanism: &M,
+    ) -> Result<Self, HandshakeError> {
+        Self::establish(io, config, mechanism, None::<&fn(AuthRequest) -> Ready<Verdict>>, true).await
     }
 
     /// As [`handshake`](Self::handshake), with an [`Authenticator`] to decide on the peer. What it attaches to the peer is
@@ -141,7 +151,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         mechanism: &M,
         authenticator: &A,
     ) -> Result<Self, HandshakeError> {
-        Self::establish(io, config, mechanism, Some(authenticator)).await
+        Self::establish(io, config, mechanism, Some(authenticator), false).await
     }
 
     async fn establish<A: Authenticator + ?Sized>(
@@ -149,15 +159,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         config: &ConnectionConfig,
         mechanism: &M,
         authenticator: Option<&A>,
+        quiet: bool,
     ) -> Result<Self, HandshakeError> {
-        let (io, established) = handshake::run(io, config, mechanism, authenticator).await?;
+        let (io, established) = handshake::run(io, config, mechanism, authenticator, quiet).await?;
         let Established { encoder, decoder, peer, heartbeat, .. } = established;
         let peer = Arc::new(peer);
-        Ok(Self {
-            io,
-            reader: Reader::new(decoder, heartbeat, Arc::clone(&peer)),
-            writer: Writer::new(encoder, peer),
-        })
+        Ok(Self { io, reader: Reader::new(decoder, heartbeat, Arc::clone(&peer)), writer: Writer::new(encoder, peer) })
     }
 
     sending!();

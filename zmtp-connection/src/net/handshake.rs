@@ -22,12 +22,14 @@ use crate::proto::{Authorize, Encoder, Establish, Established, Outcome};
 type Ready<M> =
     Established<<<M as Mechanism>::Handshake as Handshake>::Sealer, <<M as Mechanism>::Handshake as Handshake>::Opener>;
 
-/// Runs the handshake within the configured time. A peer that fails is told so, gently, and the stream is closed.
+/// Runs the handshake within the configured time. A peer that fails is told so, gently, and the stream is closed. An
+/// operator is told as well, unless it is a `quiet` one.
 pub(super) async fn run<T, M, A>(
     io: T,
     config: &ConnectionConfig,
     mechanism: &M,
     authenticator: Option<&A>,
+    quiet: bool,
 ) -> Result<(T, Ready<M>), HandshakeError>
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -37,7 +39,8 @@ where
     // A runtime without a timer panics here, on every connection, rather than later when a peer announces a TTL.
     drop(tokio::time::sleep(Duration::ZERO));
     let address = authenticator.and_then(A::address);
-    let mut watch = Watch::new(mechanism.name(), address);
+    let watch = Watch::new(mechanism.name(), address);
+    let mut watch = if quiet { watch.quiet() } else { watch };
     let mut driver = Driver { io, unflushed: false, broken: None };
     let finished = match config.handshake_timeout() {
         None => driver.drive(config, mechanism, authenticator, &mut watch).await,

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use self::origin::Origin;
 use self::places::{Places, Ticket};
 use super::clock;
-use super::trace::dropping_because;
+use super::trace::Begun;
 use crate::auth::PeerAddress;
 
 /// Keeps an accept loop open to honest peers while others connect and never finish their handshakes.
@@ -54,8 +54,9 @@ use crate::auth::PeerAddress;
 ///     let limiter = HandshakeLimiter::new();
 ///     loop {
 ///         let Ok((stream, address)) = listener.accept().await else {
-///             // The peer has gone already; or there are no descriptors left, and some have to come back first.
-///             tokio::time::sleep(Duration::from_millis(10)).await;
+///             // The peer has gone already; or there are no descriptors left, and one has to come back first.
+///             limiter.make_room();
+///             tokio::time::sleep(Duration::from_millis(1)).await;
 ///             continue;
 ///         };
 ///         let permit = limiter.admit(address);
@@ -96,8 +97,9 @@ use crate::auth::PeerAddress;
 /// - A handshake never gives way to one from an address that has more of them. So from one address nobody pushes out a
 ///   peer of another one, unless more are pending there than on his own.
 /// - A peer that is alone on its address gives way only when each place is held by a different address, and all of those
-///   came after it. To lock it out, a flood must come from as many addresses as there are places, 1024 by default,
-///   within the time of one handshake: if that is 100 ms, from 10,000 addresses per second.
+///   came after it. To lock it out, a flood must bring as many connections as there are places (256 by default), each
+///   from another address, within the time of one handshake, the authenticator's time included: 2,560 per second if
+///   that is 100 ms. Who owns a few addresses cannot; who owns many, such as an IPv6 network of more than a /64, can.
 /// - Peers that share an address, as behind a NAT, share its places, and one of them can push out the others.
 ///
 /// It is no help against a flood that finishes its handshakes, nor against one that is too fast for the accept loop.
@@ -144,20 +146,23 @@ struct Table {
 type Holder = oneshot::Sender<Infallible>;
 
 impl Default for HandshakeLimiter {
-    /// 1024 places, 256 of them for one address, and 10 s for a handshake.
+    /// 256 places, 64 of them for one address, and 10 s for a handshake.
     fn default() -> Self {
-        Self::with(Settings { total: 1024, per_address: 256, deadline: Duration::from_secs(10) })
+        Self::with(Settings { total: 256, per_address: 64, deadline: Duration::from_secs(10) })
     }
 }
 
 impl HandshakeLimiter {
-    /// A limiter with the default limits: 1024 places, 256 of them for one address, and 10 s for a handshake.
+    /// A limiter with the default limits: 256 places, 64 of them for one address, and 10 s for a handshake.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// How many handshakes may be pending. Zero is taken as one.
+    ///
+    /// Together with all connections and files of the process they must stay below its limit on descriptors, which is often
+    /// 1024: where those run out first, nobody is admitted any more, and so nobody gives way.
     ///
     /// Like the other settings this makes a new limiter, all of whose places are free: set it up first, then clone it.
     #[must_use]
@@ -206,6 +211,20 @@ impl HandshakeLimiter {
             displaced,
             place: Place { table: Arc::clone(&self.table), origin, ticket },
         }
+    }
+
+    /// Has the oldest handshake of the address that has the most give way, as if somebody had come from elsewhere: for an
+    /// accept loop that has run out of descriptors, and would wait for a deadline otherwise. False if none is pending.
+    #[expect(clippy::must_use_candidate, reason = "where there is nobody, there is nothing more to do")]
+    pub fn make_room(&self) -> bool {
+        let gives_way = self.table.places().displace();
+        let found = gives_way.is_some();
+        if found {
+            self.table.displaced.fetch_add(1, Ordering::Relaxed);
+        }
+        // Its task is woken here, outside of the lock.
+        drop(gives_way);
+        found
     }
 
     /// How many handshakes are pending: how many permits hold their places. Never more than the total.
@@ -271,7 +290,7 @@ impl HandshakePermit {
     /// Runs `handshake` in this place: until it is done, the deadline is over, or it has to give way to a newer one.
     ///
     /// In the last two cases the handshake is dropped where it stands and its stream with it; the peer sees the
-    /// stream end. It may be any future: one that accepts TLS and then shakes hands, for instance, is limited as a
+    /// stream end. That it may have failed already, and was only giving the peer time to read why, is not told then. It may be any future: one that accepts TLS and then shakes hands, for instance, is limited as a
     /// whole. A permit that has had to give way before is as good as none, and its handshake is not even begun.
     ///
     /// Dropping the future gives the place back, and drops the handshake as well.
@@ -288,22 +307,24 @@ impl HandshakePermit {
         // On the heap, once, and for no longer than it lasts. The future itself would have room for it twice, as what is
         // given and as what is polled, and the task that goes on with the connection would keep that room.
         let mut handshake = Box::pin(handshake);
+        let mut begun = Begun::default();
         async move {
             let mut in_time = pin!(timeout_at(self.deadline, handshake.as_mut()));
             let ended = poll_fn(|cx| match Pin::new(&mut self.displaced).poll(cx) {
                 Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => in_time.as_mut().poll(cx).map(Some),
+                Poll::Pending => begun.look_while(|| in_time.as_mut().poll(cx)).map(Some),
             });
             match ended.await {
                 Some(Ok(finished)) => finished.map_err(Limited::Failed),
                 Some(Err(_)) => {
                     let cause = "it was not complete by the deadline of its place";
-                    dropping_because(&self.address, cause, || drop(handshake));
+                    begun.drop_because(&self.address, cause, || drop(handshake));
                     self.place.table.timed_out.fetch_add(1, Ordering::Relaxed);
                     Err(Limited::TimedOut { after: self.after })
                 }
                 None => {
-                    dropping_because(&self.address, "it gave way to that of a newer peer", || drop(handshake));
+                    let cause = "it gave way to that of a newer peer";
+                    begun.drop_because(&self.address, cause, || drop(handshake));
                     Err(Limited::Displaced)
                 }
             }

@@ -13,9 +13,9 @@ mod emit;
 #[path = "trace/silent.rs"]
 mod emit;
 
+pub(super) use emit::{Begun, receiving_failed, sending_failed};
 #[cfg(feature = "zap")]
-pub(crate) use emit::no_zap_answer;
-pub(super) use emit::{dropping_because, receiving_failed, sending_failed};
+pub(crate) use emit::{no_zap_answer, zap_question_failed};
 
 /// Watches one handshake, and says what became of it, also if it is dropped half-way.
 #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "what is never said is never read"))]
@@ -25,6 +25,7 @@ pub(super) struct Watch<'a> {
     address: Option<&'a PeerAddress>,
     mechanism: MechanismName,
     claim: Credentials,
+    /// Nothing is said of it, or nothing more.
     over: bool,
 }
 
@@ -33,7 +34,14 @@ impl<'a> Watch<'a> {
         if mechanism == MechanismName::PLAIN && address.and_then(PeerAddress::ip).is_some_and(|ip| !ip.is_loopback()) {
             emit::password_in_the_clear(address);
         }
+        emit::begun();
         Self { stage: Stage::Greeting, address, mechanism, claim: Credentials::Anonymous, over: false }
+    }
+
+    /// Of a handshake whose failure is said elsewhere.
+    pub(super) fn quiet(mut self) -> Self {
+        self.over = true;
+        self
     }
 
     /// Takes note of who asks to be let in.
@@ -44,15 +52,17 @@ impl<'a> Watch<'a> {
 
     /// The handshake is complete.
     pub(super) fn complete(mut self, peer: &Peer) {
-        self.over = true;
-        emit::complete(&self, peer);
+        if !std::mem::replace(&mut self.over, true) {
+            emit::complete(&self, peer);
+        }
     }
 
     /// The handshake has failed.
     pub(super) fn failed(mut self, error: &HandshakeError) {
-        self.over = true;
         self.stage = error.stage();
-        emit::failed(&self, error);
+        if !std::mem::replace(&mut self.over, true) {
+            emit::failed(&self, error);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use zmtp_codec::{AnyMechanism, Mechanism, SocketType, Verdict};
 
 use super::{ZapError, ZapReply, ZapRequest};
 use crate::auth::{AuthRequest, Authenticator};
-use crate::config::ConnectionConfig;
+use crate::config::{ConnectionConfig, Limits};
 use crate::error::{HandshakeError, RecvError, SendError};
 use crate::event::Event;
 use crate::message::Message;
@@ -59,7 +59,7 @@ use crate::net::trace::no_zap_answer;
 /// let mechanism = Null::with_authorization();
 /// let listener = TcpListener::bind("127.0.0.1:5555").await?;
 /// loop {
-///     let (stream, address) = listener.accept().await?;
+///     let Ok((stream, address)) = listener.accept().await else { continue };
 ///     let (config, mechanism, handler) = (config.clone(), mechanism, handler.clone());
 ///     tokio::spawn(async move {
 ///         match Connection::handshake_with(stream, &config, &mechanism, &handler.at(address)).await {
@@ -78,6 +78,16 @@ pub struct ZapClient {
     timeout: Duration,
     pool: Arc<Pool>,
 }
+
+/// What is expected of a handler: replies, and they are small.
+fn config(ours: SocketType) -> ConnectionConfig {
+    let limits = Limits::new().max_frame(LARGEST_FRAME).max_message(2 * LARGEST_FRAME).max_parts(64);
+    // Only extra properties and identities can be refused, and there are none.
+    ConnectionConfig::builder(ours).limits(limits).build().unwrap_or_else(|_| ConnectionConfig::new(ours))
+}
+
+/// Most fields of a reply have 255 octets at most; the metadata has no limit in RFC 27.
+const LARGEST_FRAME: usize = 64 << 10;
 
 /// How to get to the handler, whatever the stream is.
 type Dial = dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>> + Send + Sync;
@@ -114,7 +124,7 @@ impl ZapClient {
             Box::pin(stream) as Pin<Box<dyn Future<Output = _> + Send>>
         };
         Self {
-            config: ConnectionConfig::new(SocketType::Req),
+            config: config(SocketType::Req),
             mechanism: AnyMechanism::new(mechanism),
             dial: Arc::new(dial),
             timeout: Self::DEFAULT_TIMEOUT,
@@ -141,7 +151,7 @@ impl ZapClient {
     /// Be a DEALER to the handler, for one that does not talk to a REQ. Say so before cloning.
     #[must_use]
     pub fn as_dealer(mut self) -> Self {
-        self.config = ConnectionConfig::new(SocketType::Dealer);
+        self.config = config(SocketType::Dealer);
         self
     }
 
@@ -193,7 +203,8 @@ impl ZapClient {
     async fn connect(&self) -> Result<ToHandler, ZapClientError> {
         let stream = (self.dial)().await.map_err(ZapClientError::Dial)?;
         // No authenticator: a mechanism that asks whether this handler is the right one has nobody to answer it.
-        Connection::handshake(stream, &self.config, &self.mechanism).await.map_err(ZapClientError::Handshake)
+        let handshake = Connection::handshake_quietly(stream, &self.config, &self.mechanism);
+        handshake.await.map_err(ZapClientError::Handshake)
     }
 }
 
@@ -307,6 +318,11 @@ pub enum ZapClientError {
 impl ZapClientError {
     /// Whether a connection was lost before there was an answer, so that another connection may do better.
     const fn is_loss(&self) -> bool {
-        matches!(self, Self::Closed | Self::Send(SendError::Io(_)) | Self::Receive(RecvError::Io(_)))
+        matches!(
+            self,
+            Self::Closed
+                | Self::Send(SendError::Io(_) | SendError::Expired(_) | SendError::Lost)
+                | Self::Receive(RecvError::Io(_) | RecvError::Expired(_))
+        )
     }
 }

@@ -17,6 +17,7 @@ use crate::error::{RecvError, SendError};
 use crate::event::Event;
 use crate::message::Message;
 use crate::net::Connection;
+use crate::net::trace::zap_question_failed;
 
 /// How many questions are judged at once on a connection. More than that are not read before one of these is answered.
 const MOST_QUESTIONS: usize = 64;
@@ -29,12 +30,16 @@ const MOST_QUESTIONS: usize = 64;
 /// DEALER; which one makes no difference here, since each reply goes back in the envelope of its request.
 ///
 /// Questions are judged at the same time, each in a task of its own, so that one which takes long delays no other, and one
-/// that panics fails alone, with status 500. At most 64 are open on one connection: while there are so many, nothing is read,
+/// that panics fails alone. At most 64 are open on one connection: while there are so many, nothing is read,
 /// not even that the peer has gone. ZAP has no way to take a question back, so an authenticator has to limit its own time.
 ///
-/// A request that cannot be judged (another version, credentials that the mechanism does not have) is answered with status
-/// 500 and the reason, and one without a way back is dropped. What does not fit into a reply, such as a user id of more
-/// than 255 octets, is a status 500 as well: nobody is let in as somebody else.
+/// What is wrong on our side, a panic or a user id that does not fit into a reply, is answered with status 300: for now, since
+/// a client of libzmq never comes back after an ERROR. A request that can never be judged (another version, credentials
+/// that the mechanism does not have) is answered with status 500, and one without a way back is dropped. Each is an event
+/// of the feature `tracing`.
+///
+/// A question is held until it is answered, and the [`Limits`](crate::Limits) of the connection say how large it may be: set
+/// them low, as below, where the other side is not all yours.
 ///
 /// The request shows the mechanism, domain, address and credentials that the other server reports, and neither properties
 /// nor identity ([`ZapRequest::to_auth_request`]).
@@ -45,12 +50,13 @@ const MOST_QUESTIONS: usize = 64;
 ///
 /// use tokio::net::TcpListener;
 /// use zmtp_connection::codec::SocketType;
-/// use zmtp_connection::{AllowList, Connection, ConnectionConfig, Null, zap};
+/// use zmtp_connection::{AllowList, Connection, ConnectionConfig, Limits, Null, zap};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let list = Arc::new(AllowList::new([[7; 32]]));
-/// let config = ConnectionConfig::new(SocketType::Rep);
+/// let limits = Limits::new().max_frame(4096).max_message(16 * 1024);
+/// let config = ConnectionConfig::builder(SocketType::Rep).limits(limits).build()?;
 /// let listener = TcpListener::bind("127.0.0.1:5556").await?;
 /// loop {
 ///     let (stream, _) = listener.accept().await?;
@@ -130,13 +136,19 @@ where
 
     /// Has a request judged, or returns the reply to one that cannot be.
     fn take(&mut self, message: &Message) -> Option<Message> {
-        let from = ReturnAddress::of(message)?;
+        let Some(from) = ReturnAddress::of(message) else {
+            zap_question_failed(false, "it has no way back: no delimiter, or no request id");
+            return None;
+        };
         match ZapRequest::decode(message).and_then(|(_, request)| request.to_auth_request()) {
             Ok(request) => {
                 self.open.judge(from, Arc::clone(&self.authenticator), request);
                 None
             }
-            Err(error) => Some(from.failure(&error.to_string())),
+            Err(error) => {
+                zap_question_failed(false, &error.to_string());
+                Some(from.refusal(&Refusal::error(ErrorReason::INTERNAL_ERROR), &error.to_string()))
+            }
         }
     }
 }
@@ -183,15 +195,20 @@ impl ReturnAddress {
     }
 
     fn reply(&self, judged: Result<Verdict, JoinError>) -> Message {
-        let Ok(verdict) = judged else { return self.failure("the authenticator has panicked") };
-        match ZapReply::new(self.request_id.clone(), &verdict) {
+        let reply = judged
+            .map_err(|_| "the authenticator has panicked".to_owned())
+            .and_then(|verdict| ZapReply::new(self.request_id.clone(), &verdict).map_err(|error| error.to_string()));
+        match reply {
             Ok(reply) => reply.to_message(&self.envelope),
-            Err(error) => self.failure(&error.to_string()),
+            Err(why) => {
+                zap_question_failed(true, &why);
+                self.refusal(&Refusal::silent(), &why)
+            }
         }
     }
 
-    fn failure(&self, why: &str) -> Message {
-        let refusal = Refusal::error(ErrorReason::INTERNAL_ERROR).because(why);
+    fn refusal(&self, refusal: &Refusal, why: &str) -> Message {
+        let refusal = refusal.clone().because(why);
         ZapReply::refusing(self.request_id.clone(), &refusal).to_message(&self.envelope)
     }
 }

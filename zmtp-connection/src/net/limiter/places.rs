@@ -51,7 +51,7 @@ impl<K: Ord + Clone, V> Places<K, V> {
         let displaced = if of_origin > self.per_origin {
             self.displace_oldest_of(origin)
         } else if self.held > self.total {
-            self.displace_first_in_rank()
+            self.displace()
         } else {
             None
         };
@@ -67,7 +67,8 @@ impl<K: Ord + Clone, V> Places<K, V> {
         self.change(origin, |queue| queue.pop_first().map(|(_, value)| value))
     }
 
-    fn displace_first_in_rank(&mut self) -> Option<V> {
+    /// Has the one give way whose turn it is, and returns its value; `None` if no place is held.
+    pub(super) fn displace(&mut self) -> Option<V> {
         let (_, origin) = self.ranking.last_key_value()?;
         self.displace_oldest_of(&origin.clone())
     }

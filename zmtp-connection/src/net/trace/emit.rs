@@ -6,9 +6,9 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::{Level, debug, event, warn};
+use tracing::{Level, debug, enabled, event, warn};
 use zmtp_codec::{Credentials, MechanismError};
 
 use super::Watch;
@@ -19,6 +19,8 @@ use crate::peer::Peer;
 
 const HANDSHAKE: &str = "zmtp::handshake";
 const CONNECTION: &str = "zmtp::connection";
+#[cfg(feature = "zap")]
+const ZAP: &str = "zmtp::zap";
 
 /// An event whose level is known only when it happens: a level is part of where an event is said.
 macro_rules! at {
@@ -51,15 +53,15 @@ macro_rules! not_complete {
 
 /// Said once in the life of a process: whoever has chosen PLAIN has chosen it for all connections.
 pub(super) fn password_in_the_clear(address: Option<&PeerAddress>) {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if enabled!(target: HANDSHAKE, Level::WARN) && !SAID.swap(true, Ordering::Relaxed) {
         warn!(
             target: HANDSHAKE,
             address = address.map(display),
             mechanism = "PLAIN",
             "passwords travel in the clear, and not only on this machine; use CURVE, or a protected stream"
         );
-    });
+    }
 }
 
 pub(super) fn complete(watch: &Watch<'_>, peer: &Peer) {
@@ -81,7 +83,7 @@ pub(super) fn failed(watch: &Watch<'_>, error: &HandshakeError) {
 
 /// The future was dropped: by a limiter, by somebody else, or by a panic (an authenticator's, most likely).
 pub(super) fn given_up(watch: &Watch<'_>) {
-    let (level, cause) = match CAUSE.take() {
+    let (level, cause) = match CAUSE.get() {
         Some(cause) => (Level::INFO, cause),
         None if std::thread::panicking() => (Level::ERROR, "a panic; is it the authenticator's?"),
         None => (Level::INFO, "its future was dropped"),
@@ -89,11 +91,17 @@ pub(super) fn given_up(watch: &Watch<'_>) {
     not_complete!(level, watch, cause, true, LibzmqEvent::GIVEN_UP, "handshake given up");
 }
 
+/// A question that was put to us, and that we could not answer by asking the authenticator.
+#[cfg(feature = "zap")]
+pub(crate) fn zap_question_failed(ours: bool, cause: &str) {
+    at!(if ours { Level::ERROR } else { Level::WARN }, ZAP, cause = %cause, "a ZAP request was not judged");
+}
+
 /// What follows for the peer is an event of its own.
 #[cfg(feature = "zap")]
 pub(crate) fn no_zap_answer(request: &crate::auth::AuthRequest, error: &crate::zap::ZapClientError) {
     event!(
-        target: "zmtp::zap",
+        target: ZAP,
         Level::ERROR,
         address = request.address().map(display),
         mechanism = %request.mechanism(),
@@ -134,25 +142,47 @@ pub(in crate::net) fn sending_failed(peer: &Peer, error: &std::io::Error) {
 }
 
 thread_local! {
-    /// Why the future of a handshake is being dropped, until that is said.
+    /// Why the handshake that is being dropped on this thread is.
     static CAUSE: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// A handshake has begun on this thread.
+    static BEGUN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has the handshake that `drop` drops say why. One that has not begun (its stream is still busy with TLS, perhaps) cannot,
-/// and it is said here.
-pub(in crate::net) fn dropping_because(address: &PeerAddress, cause: &'static str, drop: impl FnOnce()) {
-    CAUSE.set(Some(cause));
-    drop();
-    if CAUSE.take().is_some() {
-        event!(
-            target: HANDSHAKE,
-            Level::INFO,
-            address = %address,
-            cause = %cause,
-            may_reconnect = true,
-            libzmq = %LibzmqEvent::GIVEN_UP,
-            "handshake not begun"
-        );
+/// A handshake has begun, and will say what becomes of it.
+pub(super) fn begun() {
+    BEGUN.set(true);
+}
+
+/// Whether a handshake has begun within a future that is limited.
+#[derive(Debug, Default)]
+pub(in crate::net) struct Begun(bool);
+
+impl Begun {
+    /// Looks out for it during one poll.
+    pub(in crate::net) fn look_while<R>(&mut self, poll: impl FnOnce() -> R) -> R {
+        let others = BEGUN.replace(false);
+        let polled = poll();
+        self.0 |= BEGUN.replace(others);
+        polled
+    }
+
+    /// Drops the future. If a handshake is under way in it, that says why; one that has not begun (its stream is still busy
+    /// with TLS, perhaps) cannot, and it is said here.
+    pub(in crate::net) fn drop_because(&self, address: &PeerAddress, cause: &'static str, drop: impl FnOnce()) {
+        CAUSE.set(Some(cause));
+        drop();
+        CAUSE.set(None);
+        if !self.0 {
+            event!(
+                target: HANDSHAKE,
+                Level::INFO,
+                address = %address,
+                cause = %cause,
+                may_reconnect = true,
+                libzmq = %LibzmqEvent::GIVEN_UP,
+                "handshake not begun"
+            );
+        }
     }
 }
 

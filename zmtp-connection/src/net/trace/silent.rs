@@ -20,6 +20,23 @@ pub(in crate::net) const fn sending_failed(_peer: &Peer, _error: &std::io::Error
 #[cfg(feature = "zap")]
 pub(crate) const fn no_zap_answer(_request: &crate::auth::AuthRequest, _error: &crate::zap::ZapClientError) {}
 
-pub(in crate::net) fn dropping_because(_address: &PeerAddress, _cause: &'static str, drop: impl FnOnce()) {
-    drop();
+pub(super) const fn begun() {}
+
+/// Nobody is told whether a handshake has begun.
+#[derive(Debug, Default)]
+pub(in crate::net) struct Begun(());
+
+impl Begun {
+    #[expect(clippy::unused_self, reason = "it is of use where something is said")]
+    pub(in crate::net) fn look_while<R>(&mut self, poll: impl FnOnce() -> R) -> R {
+        poll()
+    }
+
+    #[expect(clippy::unused_self, reason = "it is of use where something is said")]
+    pub(in crate::net) fn drop_because(&self, _address: &PeerAddress, _cause: &'static str, drop: impl FnOnce()) {
+        drop();
+    }
 }
+
+#[cfg(feature = "zap")]
+pub(crate) const fn zap_question_failed(_ours: bool, _cause: &str) {}
