@@ -20,7 +20,17 @@ const MATRIX: &[Package] = &[
     Package {
         name: "zmtp-connection",
         kind: Kind::Product { no_std: false },
-        feature_sets: &[Only(&[]), Only(&["null"]), Only(&["plain"]), Only(&["curve"]), Only(&["zap"]), Only(&["net"]), Only(&["net", "tracing"]), Default, All],
+        feature_sets: &[
+            Only(&[]),
+            Only(&["null"]),
+            Only(&["plain"]),
+            Only(&["curve"]),
+            Only(&["zap"]),
+            Only(&["net"]),
+            Only(&["net", "tracing"]),
+            Default,
+            All,
+        ],
     },
     // The features `libzmq`, which builds a C++ library, and `omq` have a step of their own: `interop`.
     Package { name: "zmtp-bench", kind: Kind::Tooling, feature_sets: &[Default] },

@@ -76,9 +76,7 @@ fn our_server_refuses_with_the_error_400_of_the_vectors() {
     let vectors = Vectors::load();
     let (handshake, _) = asked(server_awaiting_initiate(&vectors), &vectors.octets("commands/initiate"));
     let (result, sent) = judge(handshake, Verdict::deny());
-    assert!(
-        matches!(result, Err(MechanismError::Refused(refusal)) if refusal.status_code() == 400)
-    );
+    assert!(matches!(result, Err(MechanismError::Refused(refusal)) if refusal.status_code() == 400));
     assert_eq!(sent, [vectors.octets("commands/error_400")]);
 }
 

@@ -10,7 +10,12 @@ use anyhow::Result;
 const EXAMPLES: &[Example] = &[
     Example { package: "zmtp-connection", name: "tour", cargo: &["--features", "curve,plain"], args: &[] },
     // What it does is shown by zmtp-connection/tests/zmtpcat.
-    Example { package: "zmtp-connection", name: "zmtpcat", cargo: &["--features", "curve,plain,zap"], args: &["--help"] },
+    Example {
+        package: "zmtp-connection",
+        name: "zmtpcat",
+        cargo: &["--features", "curve,plain,zap"],
+        args: &["--help"],
+    },
 ];
 
 struct Example {
