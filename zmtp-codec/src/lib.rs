@@ -22,6 +22,7 @@
 //!
 //! Feature `keys` adds, for mechanisms that have keys, the module `keys` (Curve25519 keys, their text and their certificate
 //! files) and `Entropy`. Feature `tokio-util` adds the framing as a codec for `tokio_util::codec::Framed`. Both need `std`.
+//! Feature `cipher` is for the mechanism crates of this workspace alone, and no part of the interface.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
@@ -30,12 +31,17 @@ extern crate alloc;
 #[cfg(any(feature = "keys", feature = "tokio-util"))]
 extern crate std;
 
+#[cfg(feature = "cipher")]
+#[doc(hidden)]
+pub mod cipher;
 mod command;
 #[cfg(feature = "keys")]
 mod entropy;
 mod error;
 mod frame;
 mod greeting;
+#[cfg(feature = "keys")]
+mod half_open;
 mod heartbeat;
 mod identity;
 #[cfg(feature = "keys")]
@@ -56,6 +62,8 @@ pub use error::{
 };
 pub use frame::{EncodedHeader, FrameHeader, FrameKind, LONG_HEADER_LEN, SHORT_BODY_MAX, SHORT_HEADER_LEN};
 pub use greeting::{GREETING_LEN, Greeting, MechanismName, Version};
+#[cfg(feature = "keys")]
+pub use half_open::{HalfOpen, HalfOpenGuard};
 pub use heartbeat::{HeartbeatContext, Ping, Pong, Ttl};
 pub use identity::Identity;
 pub use mechanism::{

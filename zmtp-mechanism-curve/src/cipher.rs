@@ -8,8 +8,8 @@
 //! box at a time: they derive the subkey of the prefix (a whole HSalsa20) for every frame and compute one block where
 //! a vector register would hold sixteen; and the `poly1305` crate, where it detects AVX2 at run time, takes 0.9 µs for
 //! 33 octets and 1.4 µs for 257. Here the subkey is derived once per direction, the key stream of the next frames
-//! comes out of the same pass ([`keystream`]), and Poly1305 is a scalar loop for short frames (30 ns for 65 octets)
-//! and four or eight blocks at a time for long ones ([`poly1305`]). Nanoseconds per sealed frame on Sapphire Rapids at
+//! comes out of the same pass ([`KeyStream`]), and Poly1305 is a scalar loop for short frames (30 ns for 65 octets)
+//! and four or eight blocks at a time for long ones ([`Poly1305`]). Nanoseconds per sealed frame on Sapphire Rapids at
 //! 2.3 GHz nominal; opening takes as long. `cargo xtask bench curve/` measures what the processor picks; for the columns
 //! "AVX2" a program made for it kept both from seeing AVX-512:
 //!
@@ -39,8 +39,6 @@
 
 #![expect(clippy::indexing_slicing, reason = "the bounds are those of fixed arrays, or were cut right before")]
 
-mod keystream;
-mod poly1305;
 mod salsa20;
 #[cfg(test)]
 mod tests;
@@ -51,10 +49,9 @@ use core::fmt;
 use fearless_simd::{Level, Simd, dispatch};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
+use zmtp_codec::cipher::{BLOCK, KeyStream, Poly1305, StreamCipher};
 
-use self::keystream::{KEY, KeyStream};
-use self::poly1305::Poly1305;
-use self::salsa20::{BLOCK, hsalsa20};
+use self::salsa20::{Salsa20, hsalsa20};
 
 /// Octets of a tag, which stands before the ciphertext.
 pub(crate) const TAG_LEN: usize = 16;
@@ -64,7 +61,7 @@ pub(crate) const TAG_LEN: usize = 16;
 const CHUNK: usize = 8192;
 
 /// Octets that block 0 encrypts.
-const FIRST: usize = BLOCK - KEY;
+const FIRST: usize = Salsa20::FIRST;
 
 /// XSalsa20-Poly1305 for single boxes: handshake commands, vouch and cookie.
 ///
@@ -132,13 +129,13 @@ impl fmt::Debug for SecretBox {
 /// It expects counters that go up by one and frames about as long as the one before, and is fastest then; any other
 /// order and size is as correct. It keeps no record of the counters: to use none twice is the caller's duty.
 pub(crate) struct FrameCipher {
-    stream: KeyStream,
+    stream: KeyStream<Salsa20>,
     level: Level,
 }
 
 impl FrameCipher {
     fn new(subkey: &[u8; 32], level: Level) -> Self {
-        Self { stream: KeyStream::new(subkey), level }
+        Self { stream: KeyStream::new(Salsa20::boxed(subkey)), level }
     }
 
     /// Writes the box of `first` followed by `rest` to `boxed`, which is 17 octets longer than `rest`, encrypting as it
@@ -178,7 +175,7 @@ impl fmt::Debug for FrameCipher {
 #[inline(always)]
 fn seal<S: Simd>(
     simd: S,
-    stream: &mut KeyStream,
+    stream: &mut KeyStream<Salsa20>,
     counter: u64,
     head: &[u8],
     rest: &[u8],
@@ -217,7 +214,7 @@ fn seal<S: Simd>(
 
 /// Verifies `body`, and decrypts it if it is authentic.
 #[inline(always)]
-fn open<S: Simd>(simd: S, stream: &mut KeyStream, counter: u64, tag: &[u8; TAG_LEN], body: &mut [u8]) -> bool {
+fn open<S: Simd>(simd: S, stream: &mut KeyStream<Salsa20>, counter: u64, tag: &[u8; TAG_LEN], body: &mut [u8]) -> bool {
     let len = body.len();
     let mut key = stream.one_time_key(simd, counter, len);
     let mut mac = Poly1305::new(&key);

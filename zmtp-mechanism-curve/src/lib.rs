@@ -52,7 +52,6 @@ extern crate alloc;
 mod agreement;
 mod cipher;
 mod client;
-mod half_open;
 mod server;
 mod session;
 mod wire;

@@ -14,13 +14,12 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 use zmtp_codec::keys::{KeyPair, PublicKey, SecretKey};
 use zmtp_codec::{
-    Claim, Command, Commands, Credentials, Entropy, Handshake, HandshakeContext, Mechanism, MechanismError,
-    MechanismName, Progress, Properties, Role, Session, Verdict, WireCommand,
+    Claim, Command, Commands, Credentials, Entropy, HalfOpen, HalfOpenGuard, Handshake, HandshakeContext, Mechanism,
+    MechanismError, MechanismName, Progress, Properties, Role, Session, Verdict, WireCommand,
 };
 
 use crate::agreement::agree;
 use crate::cipher::SecretBox;
-use crate::half_open::{HalfOpen, HalfOpenGuard};
 use crate::session::{CurveOpener, CurveSealer, Sequence, server_halves};
 use crate::wire::{
     COOKIE_LEN, HELLO, HELLO_LEN, Hello, INITIATE, INITIATE_MIN, Initiate, KEY_LEN, READY, TAG_LEN, VOUCH_LEN, WELCOME,

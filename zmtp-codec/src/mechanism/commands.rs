@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use zeroize::Zeroize as _;
 
@@ -92,13 +93,27 @@ impl fmt::Debug for Commands {
 pub struct WireCommand<'a> {
     wire: &'a [u8],
     header_len: usize,
+    now: Duration,
 }
 
 impl<'a> WireCommand<'a> {
     /// The command frame `wire`, whose header takes the first `header_len` octets.
     #[must_use]
     pub const fn new(wire: &'a [u8], header_len: usize) -> Self {
-        Self { wire, header_len }
+        Self { wire, header_len, now: Duration::ZERO }
+    }
+
+    /// Says when it is handled: a monotonic time, of the same origin as that of the handshake's start.
+    #[must_use]
+    pub const fn at(mut self, now: Duration) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// When it is handled; see [`at`](Self::at).
+    #[must_use]
+    pub const fn now(&self) -> Duration {
+        self.now
     }
 
     /// The whole frame, header and body.

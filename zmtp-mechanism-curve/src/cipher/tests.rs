@@ -1,12 +1,11 @@
 #![expect(clippy::cast_possible_truncation, reason = "patterns of octets")]
 
-use ::poly1305::universal_hash::KeyInit;
 use crypto_box::aead::AeadInPlace;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 use proptest::prelude::*;
 use serde_json::Value;
+use zmtp_codec::cipher::{Block, MAX_LANES, lanes, pass, pass_along};
 
-use super::salsa20::{Block, MAX_LANES};
 use super::*;
 
 const CLIENT_PREFIX: &[u8; 16] = b"CurveZMQMESSAGEC";
@@ -16,12 +15,6 @@ fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> [u8; 32] {
     let mut out = [0; 32];
     super::hsalsa20(key, input, &mut out);
     out
-}
-
-fn key_words(key: &[u8; 32]) -> [u32; 8] {
-    let mut words = [0; 8];
-    salsa20::key_words(key, &mut words);
-    words
 }
 
 /// Every level that this processor has, and the one without SIMD.
@@ -79,25 +72,6 @@ fn text(len: usize, salt: u64) -> Vec<u8> {
     (0..len as u64).map(|i| (i.wrapping_mul(salt | 1) >> 3).to_le_bytes()[0] ^ salt.to_le_bytes()[0]).collect()
 }
 
-fn mac(level: Level, key: &[u8; 32], pieces: &[&[u8]]) -> [u8; 16] {
-    let (last, whole) = pieces.split_last().unwrap();
-    dispatch!(level, simd => {
-        let mut mac = Poly1305::new(key);
-        for piece in whole {
-            let (blocks, rest) = piece.as_chunks();
-            assert!(rest.is_empty());
-            mac.blocks(simd, blocks);
-        }
-        let (blocks, rest) = last.as_chunks();
-        mac.blocks(simd, blocks);
-        mac.finish(rest)
-    })
-}
-
-fn reference_mac(key: &[u8; 32], message: &[u8]) -> [u8; 16] {
-    ::poly1305::Poly1305::new(key.into()).compute_unpadded(message).into()
-}
-
 fn vectors() -> Value {
     serde_json::from_str(include_str!("../../tests/data/curve.json")).unwrap()
 }
@@ -138,13 +112,13 @@ fn salsa20_gives_the_block_of_its_specification_in_every_lane() {
             let mut numbers = [u64::MAX; MAX_LANES];
             (counters[lane], numbers[lane]) = (counter, number);
             let mut blocks: [Block; MAX_LANES] = [[0; 64]; MAX_LANES];
-            let lanes = dispatch!(level, simd => {
-                salsa20::pass(simd, &key_words(&key), &counters, &numbers, &mut blocks);
-                salsa20::lanes(simd)
+            let count = dispatch!(level, simd => {
+                pass(simd, &*Salsa20::boxed(&key), &counters, &numbers, &mut blocks);
+                lanes(simd)
             });
-            if lane < lanes {
+            if lane < count {
                 assert_eq!(blocks[lane], expected, "lane {lane} of {level:?}");
-                assert!(blocks[..lanes].iter().filter(|block| **block == expected).count() == 1);
+                assert!(blocks[..count].iter().filter(|block| **block == expected).count() == 1);
             }
         }
     }
@@ -152,121 +126,22 @@ fn salsa20_gives_the_block_of_its_specification_in_every_lane() {
 
 #[test]
 fn successive_blocks_are_the_named_blocks_across_the_carry_of_their_number() {
-    let key = key_words(&[3; 32]);
+    let cipher = Salsa20::boxed(&[3; 32]);
     let first = u64::from(u32::MAX) - 2;
     for level in levels() {
         dispatch!(level, simd => {
-            let lanes = salsa20::lanes(simd);
+            let count = lanes(simd);
             let mut blocks = [[0; 64]; MAX_LANES];
             let numbers = core::array::from_fn(|i| first + i as u64);
-            salsa20::pass(simd, &key, &[9; MAX_LANES], &numbers, &mut blocks);
-            let mut data = vec![0x5a; lanes * 64];
-            salsa20::pass_along(simd, &key, 9, first, None, &mut data);
-            let expected: Vec<u8> = blocks[..lanes].as_flattened().iter().map(|octet| octet ^ 0x5a).collect();
+            pass(simd, &*cipher, &[9; MAX_LANES], &numbers, &mut blocks);
+            let mut data = vec![0x5a; count * 64];
+            pass_along(simd, &*cipher, 9, first, None, &mut data);
+            let expected: Vec<u8> = blocks[..count].as_flattened().iter().map(|octet| octet ^ 0x5a).collect();
             assert_eq!(data, expected);
-            let mut data = vec![0; lanes * 64];
-            salsa20::pass_along(simd, &key, 9, first, Some(&vec![0x5a; lanes * 64]), &mut data);
+            let mut data = vec![0; count * 64];
+            pass_along(simd, &*cipher, 9, first, Some(&vec![0x5a; count * 64]), &mut data);
             assert_eq!(data, expected);
         });
-    }
-}
-
-#[test]
-fn poly1305_gives_the_tags_of_rfc_8439() {
-    let ietf = "Any submission to the IETF intended by the Contributor for publication as all or part of an IETF \
-                Internet-Draft or RFC and any statement made within the context of an IETF activity is considered an \
-                \"IETF Contribution\". Such statements include oral statements in IETF sessions, as well as written \
-                and electronic communications made at any time or place, which are addressed to";
-    let jabberwocky = "'Twas brillig, and the slithy toves\nDid gyre and gimble in the wabe:\nAll mimsy were the \
-                       borogoves,\nAnd the mome raths outgrabe.";
-    let hex = |message: &str| hex::decode(message).unwrap();
-    let zero = "00000000000000000000000000000000";
-    let ones = "ffffffffffffffffffffffffffffffff";
-    let two = "02000000000000000000000000000000";
-    let one = "01000000000000000000000000000000";
-    let r10 = "01000000000000000400000000000000";
-    let s2 = "36e5f6b5c5e06070f0efca96227a863e";
-    let cases: Vec<([&str; 2], Vec<u8>, &str)> = vec![
-        (
-            ["85d6be7857556d337f4452fe42d506a8", "0103808afb0db2fd4abff6af4149f51b"],
-            b"Cryptographic Forum Research Group".to_vec(),
-            "a8061dc1305136c6c22b8baf0c0127a9",
-        ),
-        ([zero, zero], vec![0; 64], zero),
-        ([zero, s2], ietf.into(), s2),
-        ([s2, zero], ietf.into(), "f3477e7cd95417af89a6b8794c310cf0"),
-        (
-            ["1c9240a5eb55d38af333888604f6b5f0", "473917c1402b80099dca5cbc207075c0"],
-            jabberwocky.into(),
-            "4541669a7eaaee61e708dc7cbcc5eb62",
-        ),
-        // h reaches 2^130 - 2, wraps to 3.
-        ([two, zero], hex(ones), "03000000000000000000000000000000"),
-        // The sum with s wraps at 2^128.
-        ([two, ones], hex(two), "03000000000000000000000000000000"),
-        (
-            [one, zero],
-            hex("fffffffffffffffffffffffffffffffff0ffffffffffffffffffffffffffffff11000000000000000000000000000000"),
-            "05000000000000000000000000000000",
-        ),
-        // h is 2^130 - 5 exactly.
-        (
-            [one, zero],
-            hex("fffffffffffffffffffffffffffffffffbfefefefefefefefefefefefefefefe01010101010101010101010101010101"),
-            zero,
-        ),
-        ([two, zero], hex("fdffffffffffffffffffffffffffffff"), "faffffffffffffffffffffffffffffff"),
-        (
-            [r10, zero],
-            hex(
-                "e33594d7505e43b900000000000000003394d7505e4379cd01000000000000000000000000000000000000000000000001000000000000000000000000000000",
-            ),
-            "14000000000000005500000000000000",
-        ),
-        (
-            [r10, zero],
-            hex("e33594d7505e43b900000000000000003394d7505e4379cd010000000000000000000000000000000000000000000000"),
-            "13000000000000000000000000000000",
-        ),
-    ];
-    for (key, message, tag) in cases {
-        let key = octets(&key.concat());
-        assert_eq!(hex::encode(reference_mac(&key, &message)), tag, "the vector itself");
-        for level in levels() {
-            assert_eq!(hex::encode(mac(level, &key, &[&message])), tag, "{level:?}");
-        }
-    }
-}
-
-#[test]
-fn poly1305_agrees_at_every_length_with_extreme_keys_and_messages() {
-    for key in [[0xff; 32], [0; 32], core::array::from_fn(|i| (i * 37) as u8), core::array::from_fn(|i| 255 - i as u8)]
-    {
-        for fill in [0xff, 0, 0xfb, 0x80] {
-            for len in 0..=600 {
-                let message = vec![fill; len];
-                let expected = reference_mac(&key, &message);
-                for level in levels() {
-                    assert_eq!(mac(level, &key, &[&message]), expected, "{fill:#x} * {len} at {level:?}");
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn poly1305_agrees_where_the_message_comes_in_pieces() {
-    let key = core::array::from_fn(|i| 251 - 7 * i as u8);
-    let message = text(2500, 0x9e37_79b9);
-    let expected = reference_mac(&key, &message);
-    for first in (0..1300).step_by(16) {
-        for second in [16, 400, 512, 1024] {
-            let (a, rest) = message.split_at(first);
-            let (b, c) = rest.split_at(second);
-            for level in levels() {
-                assert_eq!(mac(level, &key, &[a, b, c]), expected, "{first} + {second} at {level:?}");
-            }
-        }
     }
 }
 
@@ -482,13 +357,6 @@ proptest! {
                     prop_assert!(!opener.open(counter, &mut boxed));
                 }
             }
-        }
-    }
-
-    #[test]
-    fn poly1305_agrees_on_any_message(key: [u8; 32], message in prop::collection::vec(any::<u8>(), 0..3000)) {
-        for level in levels() {
-            prop_assert_eq!(mac(level, &key, &[&message]), reference_mac(&key, &message));
         }
     }
 }

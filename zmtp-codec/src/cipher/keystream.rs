@@ -1,14 +1,15 @@
 //! The look-ahead: one vector pass computes the key stream of this frame and of the next ones.
 
 use alloc::boxed::Box;
+use core::fmt;
 
 use fearless_simd::{Simd, SimdBase, u8x64};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
-use super::salsa20::{self, BLOCK, Block, MAX_LANES};
+use super::blocks::{self, BLOCK, Block, MAX_LANES, StreamCipher};
 
-/// Octets of block 0 that are the one-time Poly1305 key; the others encrypt the first octets of the frame.
-pub(super) const KEY: usize = 32;
+/// Octets of block 0 that are the one-time Poly1305 key.
+pub const KEY: usize = 32;
 
 /// The key stream of one direction, and those blocks of it that are computed and not yet used.
 ///
@@ -22,9 +23,9 @@ pub(super) const KEY: usize = 32;
 /// Every block bears its name, the nonce counter and the block number, is found by that name alone, and is wiped as it
 /// is used: a wrong guess costs time, and nothing else. (The stack and the registers of a pass cannot be wiped; nothing
 /// in Rust can.)
-pub(super) struct KeyStream {
+pub struct KeyStream<C> {
     /// Both in a place of their own: the halves of a session are moved about, and what is moved is not wiped where it was.
-    key: Box<Zeroizing<[u32; 8]>>,
+    cipher: Box<C>,
     ahead: Box<Ahead>,
 }
 
@@ -39,13 +40,12 @@ struct Ahead {
     to: usize,
 }
 
-impl KeyStream {
-    pub(super) fn new(subkey: &[u8; 32]) -> Self {
-        // Filled in its place, so that no copy is left on the stack.
-        let mut key = Box::new(Zeroizing::new([0; 8]));
-        salsa20::key_words(subkey, &mut key);
+impl<C: StreamCipher> KeyStream<C> {
+    /// The key stream of the direction that `cipher` is for; nothing of it is computed yet.
+    #[must_use]
+    pub fn new(cipher: Box<C>) -> Self {
         Self {
-            key,
+            cipher,
             ahead: Box::new(Ahead {
                 blocks: [[0; BLOCK]; MAX_LANES],
                 counters: [0; MAX_LANES],
@@ -59,30 +59,30 @@ impl KeyStream {
     /// Starts the frame of `counter`, which has `len` octets without its tag: gives its one-time Poly1305 key. One of
     /// [`xor_first`](Self::xor_first) and [`skip_first`](Self::skip_first) comes next and uses up the block.
     #[inline(always)]
-    pub(super) fn one_time_key<S: Simd>(&mut self, simd: S, counter: u64, len: usize) -> [u8; KEY] {
+    pub fn one_time_key<S: Simd>(&mut self, simd: S, counter: u64, len: usize) -> [u8; KEY] {
         let block = self.block(simd, counter, 0, len);
         let mut key = [0; KEY];
         key.copy_from_slice(&block[..KEY]);
         key
     }
 
-    /// Applies the second half of block 0 to the octets of the frame that it is for, at most 32.
+    /// Applies the rest of block 0 to the octets of the frame that it is for, at most [`FIRST`](StreamCipher::FIRST).
     #[inline(always)]
-    pub(super) fn xor_first(&mut self, data: &mut [u8]) {
+    pub fn xor_first(&mut self, data: &mut [u8]) {
         xor_octets(data, &self.ahead.blocks[self.ahead.from][KEY..]);
         self.ahead.wipe_first();
     }
 
-    /// Drops the second half of block 0, where the frame is refused.
+    /// Drops the rest of block 0, where it encrypts nothing or the frame is refused.
     #[inline(always)]
-    pub(super) fn skip_first(&mut self) {
+    pub fn skip_first(&mut self) {
         self.ahead.wipe_first();
     }
 
     /// Applies the key stream of `counter`, from block `number` on, to `data`: to what it holds, or to what `from`
     /// holds, of the same length. The whole frame has `len` octets.
     #[inline(always)]
-    pub(super) fn xor<S: Simd>(
+    pub fn xor<S: Simd>(
         &mut self,
         simd: S,
         counter: u64,
@@ -91,13 +91,13 @@ impl KeyStream {
         from: Option<&[u8]>,
         data: &mut [u8],
     ) {
-        let lanes = salsa20::lanes(simd);
+        let lanes = blocks::lanes(simd);
         let (mut number, mut from, mut data) = (number, from, data);
         while !data.is_empty() {
             if data.len() >= lanes * BLOCK && !self.ahead.starts_with(counter, number) {
                 // All lanes are for this frame: no need to keep them.
                 let (from, to) = cut(&mut from, &mut data, lanes * BLOCK);
-                salsa20::pass_along(simd, &self.key, counter, number, from, to);
+                blocks::pass_along(simd, &*self.cipher, counter, number, from, to);
                 number += lanes as u64;
                 continue;
             }
@@ -121,21 +121,27 @@ impl KeyStream {
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, counter: u64, number: u64, len: usize) -> &Block {
         if !self.ahead.starts_with(counter, number) && !self.ahead.skip_to(counter, number) {
-            let blocks = (KEY + len).div_ceil(BLOCK) as u64;
+            let blocks = (BLOCK - C::FIRST + len).div_ceil(BLOCK) as u64;
             // A function of its own, by its own entry into the level's instructions, as it is large and has callers.
             simd.vectorize(
                 #[inline(always)]
-                || self.ahead.refill(simd, &self.key, counter, number, blocks),
+                || self.ahead.refill(simd, &*self.cipher, counter, number, blocks),
             );
         }
         &self.ahead.blocks[self.ahead.from]
     }
 }
 
+impl<C> fmt::Debug for KeyStream<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyStream").finish_non_exhaustive()
+    }
+}
+
 impl Ahead {
     /// Computes the named block, the other ones of its frame, which has `blocks`, and those of frames like it.
     #[inline(always)]
-    fn refill<S: Simd>(&mut self, simd: S, key: &[u32; 8], counter: u64, number: u64, blocks: u64) {
+    fn refill<S: Simd, C: StreamCipher>(&mut self, simd: S, cipher: &C, counter: u64, number: u64, blocks: u64) {
         let mut name = (counter, number);
         for (counter, number) in self.counters.iter_mut().zip(&mut self.numbers) {
             (*counter, *number) = name;
@@ -144,9 +150,9 @@ impl Ahead {
                 name = (name.0.wrapping_add(1), 0);
             }
         }
-        salsa20::pass(simd, key, &self.counters, &self.numbers, &mut self.blocks);
+        blocks::pass(simd, cipher, &self.counters, &self.numbers, &mut self.blocks);
         self.from = 0;
-        self.to = salsa20::lanes(simd);
+        self.to = blocks::lanes(simd);
     }
 
     #[inline(always)]
@@ -156,6 +162,7 @@ impl Ahead {
 
     /// Wipes what is before the named block, and says whether that is there: a frame may be shorter than was guessed,
     /// and a peer may leave out counters.
+    #[inline]
     fn skip_to(&mut self, counter: u64, number: u64) -> bool {
         while self.from < self.to && (self.counters[self.from], self.numbers[self.from]) < (counter, number) {
             self.wipe_first();
@@ -205,16 +212,26 @@ fn xor_octets(octets: &mut [u8], key: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::prelude::rust_2024::*;
+    use std::vec;
+
     use fearless_simd::{Level, dispatch};
 
+    use super::super::tests::Toy;
     use super::*;
 
+    fn key_stream<const FIRST: usize>() -> KeyStream<Toy<FIRST>> {
+        KeyStream::new(Box::new(Toy))
+    }
+
     /// Uses the key stream as a frame of `len` octets does, and gives it.
-    fn frame(stream: &mut KeyStream, counter: u64, len: usize) -> Vec<u8> {
+    fn frame<const FIRST: usize>(stream: &mut KeyStream<Toy<FIRST>>, counter: u64, len: usize) -> Vec<u8> {
         let mut data = vec![0; len];
         dispatch!(Level::new(), simd => {
             let key = stream.one_time_key(simd, counter, len);
-            let first = len.min(32);
+            let first = len.min(FIRST);
             stream.xor_first(&mut data[..first]);
             stream.xor(simd, counter, 1, len, None, &mut data[first..]);
             [&key[..], &data].concat()
@@ -222,17 +239,17 @@ mod tests {
     }
 
     fn lanes() -> usize {
-        dispatch!(Level::new(), simd => salsa20::lanes(simd))
+        dispatch!(Level::new(), simd => blocks::lanes(simd))
     }
 
-    fn is_wiped(stream: &KeyStream) -> bool {
+    fn is_wiped<C>(stream: &KeyStream<C>) -> bool {
         let ahead = &stream.ahead;
         ahead.blocks[..ahead.from].iter().chain(&ahead.blocks[ahead.to..]).flatten().all(|&octet| octet == 0)
     }
 
     #[test]
     fn what_was_used_is_wiped() {
-        let mut stream = KeyStream::new(&[5; 32]);
+        let mut stream = key_stream::<32>();
         for (counter, len) in [1, 40, 33, 300, 7, 5000, 0, 1025].into_iter().enumerate() {
             let whole = frame(&mut stream, counter as u64, len);
             assert!(whole[..32].iter().any(|&octet| octet != 0));
@@ -241,8 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_leave_out_the_rest_of_block_0_share_a_pass_in_pairs() {
+        let mut stream = key_stream::<0>();
+        for frames in 1..=lanes() / 2 {
+            frame(&mut stream, 99 + frames as u64, 64);
+            assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (2 * frames, 100));
+        }
+        assert!(is_wiped(&stream));
+    }
+
+    #[test]
     fn small_frames_share_a_pass() {
-        let mut stream = KeyStream::new(&[5; 32]);
+        let mut stream = key_stream::<32>();
         for used in 1..=lanes() {
             frame(&mut stream, 99 + used as u64, 32);
             // One more block of the same pass.
@@ -254,8 +281,8 @@ mod tests {
 
     #[test]
     fn a_gap_goes_on_in_the_same_pass_and_wipes_what_was_left_out() {
-        let mut stream = KeyStream::new(&[5; 32]);
-        let expected = frame(&mut KeyStream::new(&[5; 32]), 3, 10);
+        let mut stream = key_stream::<32>();
+        let expected = frame(&mut key_stream::<32>(), 3, 10);
         frame(&mut stream, 1, 10);
         assert_eq!(frame(&mut stream, 3, 10), expected);
         assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (3, 1));
@@ -264,11 +291,11 @@ mod tests {
 
     #[test]
     fn a_refused_frame_uses_up_its_block() {
-        let mut stream = KeyStream::new(&[5; 32]);
+        let mut stream = key_stream::<32>();
         dispatch!(Level::new(), simd => stream.one_time_key(simd, 1, 10));
         stream.skip_first();
         assert!(is_wiped(&stream));
-        let expected = frame(&mut KeyStream::new(&[5; 32]), 1, 10);
+        let expected = frame(&mut key_stream::<32>(), 1, 10);
         assert_eq!(frame(&mut stream, 1, 10), expected);
     }
 }

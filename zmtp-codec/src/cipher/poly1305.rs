@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
+use core::fmt;
+
 #[cfg(target_arch = "x86_64")]
 use fearless_simd::Level;
 use fearless_simd::Simd;
@@ -20,7 +22,7 @@ type Number = [u64; 3];
 ///
 /// Constant time: no branch and no index depends on key, message or accumulator, only on lengths. It is wiped on drop,
 /// as far as it lies in memory.
-pub(super) struct Poly1305 {
+pub struct Poly1305 {
     r: [u64; 2],
     s: [u64; 2],
     h: Number,
@@ -30,8 +32,10 @@ pub(super) struct Poly1305 {
 }
 
 impl Poly1305 {
+    /// The start of a computation under `key`, which is for one message only.
     #[inline(always)]
-    pub(super) fn new(key: &[u8; 32]) -> Self {
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
         let mut words = [0; 4];
         for (word, octets) in words.iter_mut().zip(key.as_chunks().0) {
             *word = u64::from_le_bytes(*octets);
@@ -47,7 +51,7 @@ impl Poly1305 {
 
     /// Takes in whole blocks.
     #[inline(always)]
-    pub(super) fn blocks<S: Simd>(&mut self, simd: S, blocks: &[[u8; 16]]) {
+    pub fn blocks<S: Simd>(&mut self, simd: S, blocks: &[[u8; 16]]) {
         #[cfg(target_arch = "x86_64")]
         let blocks = self.wide(simd, blocks);
         #[cfg(not(target_arch = "x86_64"))]
@@ -97,7 +101,8 @@ impl Poly1305 {
 
     /// Takes in the last, incomplete block, if there is one, and gives the tag.
     #[inline(always)]
-    pub(super) fn finish(mut self, rest: &[u8]) -> [u8; 16] {
+    #[must_use]
+    pub fn finish(mut self, rest: &[u8]) -> [u8; 16] {
         if !rest.is_empty() {
             let mut block = [0; 16];
             block[..rest.len()].copy_from_slice(rest);
@@ -108,7 +113,14 @@ impl Poly1305 {
     }
 }
 
+impl fmt::Debug for Poly1305 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poly1305").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Poly1305 {
+    #[inline]
     fn drop(&mut self) {
         self.r.zeroize();
         self.s.zeroize();
