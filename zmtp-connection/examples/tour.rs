@@ -1,16 +1,16 @@
 //! Two peers in one process shake hands over loopback TCP and talk, with an account of what happens.
 //!
 //! ```text
-//! cargo run -p zmtp-connection --example tour --features plain,curve
+//! cargo run -p zmtp-connection --example tour --features plain,curve,blake3
 //! ```
 //!
-//! Without these features it leaves PLAIN and CURVE out.
+//! Without these features it leaves PLAIN, CURVE and BLAKE3 out.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-#[cfg(any(feature = "plain", feature = "curve"))]
+#[cfg(any(feature = "plain", feature = "curve", feature = "blake3"))]
 use zmtp_connection::codec::Mechanism;
 use zmtp_connection::codec::{AnyMechanism, SocketType};
 use zmtp_connection::{
@@ -27,6 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     plain::show().await?;
     #[cfg(feature = "curve")]
     curve::show().await?;
+    #[cfg(feature = "blake3")]
+    blake3::show().await?;
     incompatible().await?;
     println!("\nThat was all of it: greeting, handshake, messages, heartbeats, goodbye.");
     Ok(())
@@ -109,7 +111,7 @@ async fn incompatible() -> Result<(), Box<dyn Error>> {
 }
 
 /// What a server and a client say when the server does not let the client in.
-#[cfg(any(feature = "plain", feature = "curve"))]
+#[cfg(any(feature = "plain", feature = "curve", feature = "blake3"))]
 async fn refused<A: Authenticator>(
     server: &impl Mechanism,
     client: &impl Mechanism,
@@ -211,5 +213,35 @@ mod curve {
         println!("\nA CURVE client that expects another server");
         let other = *KeyPair::generate()?.public_key();
         refused(&server, &CurveClient::anonymous(other)?, &guests).await
+    }
+}
+
+/// The same keys, under a mechanism of today's ciphers, where every frame is authenticated together with its place.
+#[cfg(feature = "blake3")]
+mod blake3 {
+    use std::error::Error;
+
+    use zmtp_connection::codec::AnyMechanism;
+    use zmtp_connection::{AllowList, Blake3Client, Blake3Server, KeyPair};
+
+    use super::{refused, say, talk};
+
+    pub(crate) async fn show() -> Result<(), Box<dyn Error>> {
+        println!("\nBLAKE3-CHACHAPOLY");
+        let (server_keys, client_keys) = (KeyPair::generate()?, KeyPair::generate()?);
+        let (server_key, client_key) = (*server_keys.public_key(), *client_keys.public_key());
+        say("keys", format!("server {server_key}"));
+        say("keys", format!("client {client_key}"));
+        let server = Blake3Server::new(server_keys);
+        let client = Blake3Client::new(server_key, client_keys);
+        let guests = AllowList::default();
+        guests.insert_as(client_key, "tourist");
+        talk(AnyMechanism::new(server.clone()), AnyMechanism::new(client), guests.clone()).await?;
+
+        println!("\nA BLAKE3-CHACHAPOLY client that is not on the list");
+        refused(&server, &Blake3Client::anonymous(server_key)?, &guests).await?;
+        println!("\nA BLAKE3-CHACHAPOLY client that expects another server");
+        let other = *KeyPair::generate()?.public_key();
+        refused(&server, &Blake3Client::anonymous(other)?, &guests).await
     }
 }

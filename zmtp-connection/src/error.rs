@@ -62,8 +62,9 @@ impl HandshakeError {
                 Some("its security mechanism may be another one: libzmq closes like this before it has named its own")
             }
             (Stage::Mechanism, HandshakeCause::Closed) => Some(
-                "it may want us to come back later, or refuse us without saying why: libzmq does so when the socket types \
-                 do not fit, as a CURVE server when the client has another server key, and as a PLAIN server without a ZAP handler",
+                "it may want us to come back later, or refuse us without saying why: a CURVE or BLAKE3 server does so when the \
+                 client has another server key, and libzmq when the socket types do not fit, and as a PLAIN server without \
+                 a ZAP handler",
             ),
             (_, HandshakeCause::Mechanism(MechanismError::Cryptographic { .. })) => {
                 Some("does the client have the right server key? If so, octets were changed on the way")

@@ -66,9 +66,10 @@
 //! # Features
 //!
 //! `net` (default): the tokio shell. `null` (default): the NULL mechanism. `plain`: the PLAIN mechanism. `curve`: the CURVE
-//! mechanism and its keys. `zap`: ZAP, to ask an external handler who may connect, or to be one. `tracing`: events.
-//! `futures`: `Stream` and `Sink`. A feature adds API and changes no behaviour; which mechanism a connection uses is always
-//! said in the code.
+//! mechanism and its keys. `blake3`: the BLAKE3-CHACHAPOLY mechanism, with keys of the same kind. `blake3zmq`: the BLAKE3
+//! mechanism as well, the weaker suite, to talk to old peers that know no other. `zap`: ZAP, to ask an external handler
+//! who may connect, or to be one. `tracing`: events. `futures`: `Stream` and `Sink`. A feature adds API and changes no
+//! behaviour; which mechanism a connection uses is always said in the code.
 #![cfg_attr(not(feature = "net"), expect(rustdoc::broken_intra_doc_links, reason = "the shell is not built"))]
 #![forbid(unsafe_code)]
 
@@ -98,11 +99,17 @@ pub use net::{Connection, HandshakeLimiter, HandshakePermit, IntoSplit, Joined, 
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
 pub use zmtp_codec::{CredentialsError, PlainCredentials};
-#[cfg(feature = "curve")]
-pub use zmtp_mechanism_curve::{
-    Certificate, CertificateError, CurveClient, CurveServer, Entropy, KeyCountError, KeyError, KeyPair, PublicKey,
-    SecretKey,
+#[cfg(any(feature = "curve", feature = "blake3"))]
+pub use zmtp_codec::{
+    Entropy,
+    keys::{Certificate, CertificateError, KeyError, KeyPair, PublicKey, SecretKey},
 };
+#[cfg(feature = "blake3")]
+pub use zmtp_mechanism_blake3::{Blake3Client, Blake3Server};
+#[cfg(feature = "blake3zmq")]
+pub use zmtp_mechanism_blake3::{Blake3ZmqClient, Blake3ZmqServer};
+#[cfg(feature = "curve")]
+pub use zmtp_mechanism_curve::{CurveClient, CurveServer, KeyCountError};
 #[cfg(feature = "null")]
 pub use zmtp_mechanism_null::Null;
 #[cfg(feature = "plain")]

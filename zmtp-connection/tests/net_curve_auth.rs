@@ -275,7 +275,7 @@ async fn a_client_refuses_a_server_in_silence() {
         let (welcome, their_transient) = curve_support::welcome(&peer.taken()[64..]);
         peer.put(&welcome);
         assert!(poll_once(handshake.as_mut()).is_pending());
-        assert_eq!(curve_support::split_frame(&peer.taken()).1[..9], *b"\x08INITIATE");
+        assert_eq!(support::split_frame(&peer.taken()).1[..9], *b"\x08INITIATE");
         peer.put(&curve_support::ready(&their_transient, &curve_support::metadata("PULL")).0);
         let error = handshake.await.unwrap_err();
         assert_eq!(error.stage(), Stage::Authorization);

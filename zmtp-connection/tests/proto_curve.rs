@@ -7,11 +7,11 @@ mod curve_support;
 mod support;
 
 use curve_support::{
-    GREETING, LAST, SERVER_GREETING, client, client_key, give, greeted, hello, hello_data, initiate, introduced, keys,
-    metadata, pending, sent, server, server_key, split_frame, welcomed,
+    GREETING, LAST, SERVER_GREETING, client, client_key, greeted, hello, hello_data, initiate, introduced, keys,
+    metadata, server, server_key, welcomed,
 };
 use support::wire::{self, command, error, property};
-use support::{Event, NOW, decode, drain, shake};
+use support::{Event, NOW, decode, drain, give, pending, sent, shake, split_frame};
 use zmtp_connection::codec::{
     ErrorReason, GreetingError, IdentityError, Mechanism, MechanismError, MechanismName, OpenError, PropertyError,
     PropertyPart, Refusal, SocketType, SocketTypeError, Verdict,

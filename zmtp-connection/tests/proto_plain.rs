@@ -7,7 +7,7 @@ mod support;
 
 use bytes::Bytes;
 use support::wire::{self, command, error, property};
-use support::{Event, NOW, Pair, Ready, decode, drain, shake};
+use support::{Event, NOW, Pair, Ready, decode, drain, give, pending, sent, shake};
 use zmtp_connection::codec::{
     Command, Credentials, ErrorReason, FrameError, HeartbeatContext, IdentityError, Mechanism, MechanismError,
     MechanismName, Ping, Refusal, SocketType, SocketTypeError, Ttl, Verdict,
@@ -52,26 +52,6 @@ fn initiate(socket_type: &str) -> Vec<u8> {
 
 fn metadata(socket_type: &str) -> Vec<u8> {
     property("Socket-Type", socket_type.as_bytes())
-}
-
-/// Gives octets to a core as one segment.
-fn give<'a, M: Mechanism>(mut establish: Establish<'a, M>, octets: &[u8]) -> Outcome<'a, M> {
-    establish.receive(octets);
-    establish.advance(NOW)
-}
-
-fn sent<M: Mechanism>(establish: &mut Establish<'_, M>) -> Vec<u8> {
-    let octets = establish.transmit().to_vec();
-    establish.transmitted(octets.len());
-    octets
-}
-
-fn pending<M: Mechanism>(outcome: Outcome<'_, M>) -> Establish<'_, M> {
-    match outcome {
-        Outcome::Pending(establish) => establish,
-        Outcome::Failed(failure) => panic!("{}", failure.error),
-        other => panic!("{other:?}"),
-    }
 }
 
 fn asked<M: Mechanism>(outcome: Outcome<'_, M>) -> Authorize<'_, M> {

@@ -82,7 +82,7 @@ pub(crate) struct Args {
 /// What else can be done than to talk.
 #[derive(Subcommand)]
 pub(crate) enum Action {
-    /// Make a key pair for curve: print it in Z85, or write it into files.
+    /// Make a key pair for any mechanism that has keys: print it in Z85, or write it into files.
     Keygen(KeygenArgs),
 }
 

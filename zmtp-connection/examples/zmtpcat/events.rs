@@ -65,13 +65,13 @@ impl Events {
 }
 
 /// The key that the peer has proven to be its own.
-#[cfg(feature = "curve")]
+#[cfg(any(feature = "curve", feature = "blake3"))]
 fn key(peer: &Peer) -> Option<zmtp_connection::PublicKey> {
     zmtp_connection::PublicKey::from_bytes(peer.public_key()?).ok()
 }
 
 /// No mechanism with keys is built in.
-#[cfg(not(feature = "curve"))]
+#[cfg(not(any(feature = "curve", feature = "blake3")))]
 fn key(_: &Peer) -> Option<&str> {
     None
 }

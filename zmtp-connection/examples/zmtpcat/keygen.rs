@@ -18,7 +18,7 @@ pub(crate) struct KeygenArgs {
 }
 
 /// Makes a pair, and returns the exit code.
-#[cfg(feature = "curve")]
+#[cfg(any(feature = "curve", feature = "blake3"))]
 pub(crate) fn run(args: KeygenArgs) -> i32 {
     let made = match args.out {
         None => print(),
@@ -34,22 +34,22 @@ pub(crate) fn run(args: KeygenArgs) -> i32 {
 }
 
 /// Without a mechanism that has keys there is nothing to make them for.
-#[cfg(not(feature = "curve"))]
+#[cfg(not(any(feature = "curve", feature = "blake3")))]
 pub(crate) fn run(args: KeygenArgs) -> i32 {
     drop(args.out);
-    say("zmtpcat: keygen: the mechanism curve is not built in");
+    say("zmtpcat: keygen: neither the mechanism curve nor blake3-chachapoly is built in, and no other has keys");
     code::USAGE
 }
 
 /// Both keys on stdout.
-#[cfg(feature = "curve")]
+#[cfg(any(feature = "curve", feature = "blake3"))]
 fn print() -> Result<(), String> {
     let pair = zmtp_connection::KeyPair::generate().map_err(|error| error.to_string())?;
     tell(&[("public-key", &pair.public_key().to_z85()), ("secret-key", &pair.secret_key().danger_to_z85())])
 }
 
 /// Both keys in files, and on stdout what may be shown.
-#[cfg(feature = "curve")]
+#[cfg(any(feature = "curve", feature = "blake3"))]
 fn write(name: PathBuf) -> Result<(), String> {
     use std::ffi::OsString;
     use zmtp_connection::{Certificate, KeyPair};
@@ -68,7 +68,7 @@ fn write(name: PathBuf) -> Result<(), String> {
 }
 
 /// One line for each: a name, two spaces, a value.
-#[cfg(feature = "curve")]
+#[cfg(any(feature = "curve", feature = "blake3"))]
 fn tell(lines: &[(&str, &str)]) -> Result<(), String> {
     use std::io::Write;
 

@@ -13,18 +13,18 @@
 //! It is a plain user of the library: one task per peer ([`peer`]), and one that decides who gets what ([`engine`]).
 
 mod args;
-#[cfg(feature = "curve")]
-mod curve;
 mod endpoint;
 mod engine;
 mod events;
 mod keygen;
+#[cfg(any(feature = "curve", feature = "blake3"))]
+mod keys;
 mod lines;
 mod pattern;
 mod peer;
 #[cfg(feature = "plain")]
 mod plain;
-#[cfg(any(feature = "curve", feature = "plain"))]
+#[cfg(any(feature = "curve", feature = "blake3", feature = "plain"))]
 mod secret_file;
 mod security;
 mod serve;

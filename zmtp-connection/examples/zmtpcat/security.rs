@@ -13,19 +13,20 @@ const MECHANISMS: [(&str, bool); 5] = [
     ("null", true),
     ("plain", cfg!(feature = "plain")),
     ("curve", cfg!(feature = "curve")),
-    ("blake3", false),
-    ("blake3-chachapoly", false),
+    ("blake3-chachapoly", cfg!(feature = "blake3")),
+    ("blake3", cfg!(feature = "blake3zmq")),
 ];
 
 /// The options for it. Keys and passwords are plain texts here, since clap shows a value that it cannot parse, and a
 /// secret must not be shown. For the same reason there is no `Debug`.
 #[derive(Args)]
 pub(crate) struct SecurityArgs {
-    /// Security mechanism: null, or plain or curve if it is built in.
+    /// Security mechanism: null, or plain, curve, blake3-chachapoly or blake3 if it is built in.
     ///
     /// null neither encrypts nor authenticates. plain sends a username and a password, and all the rest, in the clear.
-    /// curve encrypts: the client must know the server's public key, and the server may let in certain client keys
-    /// only. A key is 40 characters of Z85; `zmtpcat keygen` makes a pair.
+    /// curve and blake3-chachapoly encrypt: the client must know the server's public key, and the server may let in certain
+    /// client keys only. A key is 40 characters of Z85; `zmtpcat keygen` makes a pair. blake3 is for old peers that know
+    /// nothing better: whoever is on the path can drop, repeat or swap messages, and it goes unnoticed.
     #[arg(long, value_name = "NAME", default_value = "null")]
     mechanism: String,
     /// Be the server of the security handshake (the default of a binder). Under null, that is who may ask --zap.
@@ -84,7 +85,7 @@ pub(crate) enum Judge {
     /// Everybody.
     Any,
     /// The owners of these keys.
-    #[cfg(feature = "curve")]
+    #[cfg(any(feature = "curve", feature = "blake3"))]
     Keys(zmtp_connection::AllowList),
     /// Who knows one of these passwords.
     #[cfg(feature = "plain")]
@@ -98,7 +99,7 @@ impl Authenticator for Judge {
     async fn authenticate(&self, request: AuthRequest) -> Verdict {
         match self {
             Self::Any => AllowAny.authenticate(request).await,
-            #[cfg(feature = "curve")]
+            #[cfg(any(feature = "curve", feature = "blake3"))]
             Self::Keys(list) => list.authenticate(request).await,
             #[cfg(feature = "plain")]
             Self::Users(list) => list.authenticate(request).await,
@@ -122,6 +123,13 @@ impl Security {
                  whoever is on the path can read it"
             ));
         }
+        if self.mechanism.name() == MechanismName::BLAKE3 {
+            warnings.push(
+                "BLAKE3 does not notice when messages are dropped, repeated or swapped on the way; \
+                 use blake3-chachapoly unless the peer is too old for it"
+                    .to_owned(),
+            );
+        }
         #[cfg(feature = "zap")]
         if let Judge::Handler(handler) = &self.judge {
             warnings.extend(handler.warning());
@@ -133,17 +141,18 @@ impl Security {
 impl SecurityArgs {
     /// Makes the mechanism and the judge, or says what cannot be.
     pub(crate) fn check(&self, binds: bool) -> Result<Security, String> {
-        match self.mechanism.to_ascii_lowercase().as_str() {
+        let name = self.mechanism.to_ascii_lowercase();
+        #[cfg(any(feature = "curve", feature = "blake3"))]
+        if let Some(mechanism) = crate::keys::Keyed::named(&name) {
+            self.refuse_password(&name)?;
+            return crate::keys::secure(mechanism, self, self.is_server(binds)?);
+        }
+        match name.as_str() {
             "null" => self.null(binds),
             #[cfg(feature = "plain")]
             "plain" => {
                 self.refuse_keys("plain")?;
                 crate::plain::secure(self, self.is_server(binds)?)
-            }
-            #[cfg(feature = "curve")]
-            "curve" => {
-                self.refuse_password("curve")?;
-                crate::curve::secure(self, self.is_server(binds)?)
             }
             name if MECHANISMS.iter().any(|(known, _)| *known == name) => {
                 Err(format!("the mechanism {} is not built in", self.mechanism))
@@ -176,7 +185,9 @@ impl SecurityArgs {
             ("--allow-key", !self.allow_key.is_empty()),
         ];
         match first(given) {
-            Some(option) => Err(format!("{option} needs --mechanism curve: {mechanism} has no keys")),
+            Some(option) => {
+                Err(format!("{option} needs --mechanism curve or blake3-chachapoly: {mechanism} has no keys"))
+            }
             None => Ok(()),
         }
     }

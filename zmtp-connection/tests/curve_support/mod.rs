@@ -4,11 +4,11 @@
 
 use crypto_box::SalsaBox;
 use crypto_box::aead::AeadInPlace;
-use zmtp_connection::codec::{Mechanism, SocketType, Verdict};
+use zmtp_connection::codec::{SocketType, Verdict};
 use zmtp_connection::proto::{Establish, Outcome};
 use zmtp_connection::{ConnectionConfig, CurveClient, CurveServer, KeyPair, PublicKey, SecretKey};
 
-use crate::support::{NOW, Ready, drain, wire};
+use crate::support::{NOW, Ready, drain, give, pending, sent, split_frame, wire};
 
 /// s
 const SERVER: [u8; 32] = [0x51; 32];
@@ -85,17 +85,6 @@ fn open(salsa: &SalsaBox, nonce: &[u8; 24], boxed: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
     salsa.decrypt_in_place_detached(nonce.into(), &[], &mut text, tag.into()).expect("the box does not open");
     text
-}
-
-/// The body of a frame, and what is behind it.
-pub(crate) fn split_frame(octets: &[u8]) -> (u8, &[u8], &[u8]) {
-    let flags = octets[0];
-    let (header, size) = if flags & 2 == 0 {
-        (2, usize::from(octets[1]))
-    } else {
-        (9, usize::try_from(u64::from_be_bytes(octets[1..9].try_into().unwrap())).unwrap())
-    };
-    (flags, &octets[header..header + size], &octets[header + size..])
 }
 
 /// The body of the only frame in `octets`.
@@ -251,31 +240,6 @@ pub(crate) fn message(body: &[u8]) -> Vec<u8> {
 }
 
 // ─── cores of ours ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-/// What a handshake under way has to send, all of it.
-pub(crate) fn sent<M: Mechanism>(establish: &mut Establish<'_, M>) -> Vec<u8> {
-    let mut octets = Vec::new();
-    while !establish.transmit().is_empty() {
-        let count = establish.transmit().len();
-        octets.extend_from_slice(establish.transmit());
-        establish.transmitted(count);
-    }
-    octets
-}
-
-/// One segment arrives.
-pub(crate) fn give<'a, M: Mechanism>(mut establish: Establish<'a, M>, octets: &[u8]) -> Outcome<'a, M> {
-    establish.receive(octets);
-    establish.advance(NOW)
-}
-
-pub(crate) fn pending<M: Mechanism>(outcome: Outcome<'_, M>) -> Establish<'_, M> {
-    match outcome {
-        Outcome::Pending(establish) => establish,
-        Outcome::Failed(failure) => panic!("{}", failure.error),
-        other => panic!("{other:?}"),
-    }
-}
 
 /// Our server after the peer's HELLO, and its WELCOME.
 pub(crate) fn welcomed<'a>(

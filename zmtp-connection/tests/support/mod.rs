@@ -195,6 +195,31 @@ pub(crate) fn ready_with(config: &ConnectionConfig, greeting: [u8; 64], peer: So
     }
 }
 
+/// What a handshake under way has to send, all of it.
+pub(crate) fn sent<M: Mechanism>(establish: &mut Establish<'_, M>) -> Vec<u8> {
+    let mut octets = Vec::new();
+    while !establish.transmit().is_empty() {
+        let count = establish.transmit().len();
+        octets.extend_from_slice(establish.transmit());
+        establish.transmitted(count);
+    }
+    octets
+}
+
+/// One segment arrives.
+pub(crate) fn give<'a, M: Mechanism>(mut establish: Establish<'a, M>, octets: &[u8]) -> Outcome<'a, M> {
+    establish.receive(octets);
+    establish.advance(NOW)
+}
+
+pub(crate) fn pending<M: Mechanism>(outcome: Outcome<'_, M>) -> Establish<'_, M> {
+    match outcome {
+        Outcome::Pending(establish) => establish,
+        Outcome::Failed(failure) => panic!("{}", failure.error),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Gives a handwritten peer's octets to one core, in pieces of at most `chunk`, and says where that has led.
 pub(crate) fn feed<'a, M: Mechanism>(
     config: &'a ConnectionConfig,
@@ -225,6 +250,17 @@ fn receive_all<O: Opener>(decoder: &mut Decoder<O>, mut octets: &[u8]) {
         assert!(count > 0, "poll is due first");
         octets = &octets[count..];
     }
+}
+
+/// The body of a frame, and what is behind it.
+pub(crate) fn split_frame(octets: &[u8]) -> (u8, &[u8], &[u8]) {
+    let flags = octets[0];
+    let (header, size) = if flags & 2 == 0 {
+        (2, usize::from(octets[1]))
+    } else {
+        (9, usize::try_from(u64::from_be_bytes(octets[1..9].try_into().unwrap())).unwrap())
+    };
+    (flags, &octets[header..header + size], &octets[header + size..])
 }
 
 /// Takes everything that waits in an encoder, as one octet string.

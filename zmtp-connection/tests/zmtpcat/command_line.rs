@@ -65,8 +65,13 @@ fn keys_without_a_mechanism_that_has_keys_are_refused() {
 /// Whoever gives a password believes that it is asked for, so it is never ignored.
 #[test]
 fn passwords_without_the_mechanism_that_has_them_are_refused() {
-    let curve = cfg!(feature = "curve").then_some("curve");
-    for mechanism in ["null", "NULL"].into_iter().chain(curve) {
+    let keyed = [
+        ("curve", cfg!(feature = "curve")),
+        ("blake3-chachapoly", cfg!(feature = "blake3")),
+        ("blake3", cfg!(feature = "blake3zmq")),
+    ];
+    let keyed = keyed.into_iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name);
+    for mechanism in ["null", "NULL"].into_iter().chain(keyed) {
         for option in ["--username", "--password", "--password-file"] {
             let ended = Cat::run(&format!("--bind tcp://127.0.0.1:0 -t PULL --mechanism {mechanism} {option}=x")).end();
             ended.expect(2, &[]);
@@ -91,13 +96,27 @@ fn zap_is_not_built_in() {
     ended.expect_said("zmtpcat: --zap tcp://127.0.0.1:1: zap is not built in");
 }
 
-#[cfg(not(feature = "curve"))]
 #[test]
-fn curve_is_not_built_in() {
-    for args in ["--bind tcp://127.0.0.1:0 -t PULL --mechanism Curve --secret-key=x", "keygen", "keygen --out x"] {
+fn a_mechanism_that_is_not_built_in_is_called_so() {
+    for (mechanism, built_in) in [
+        ("Curve", cfg!(feature = "curve")),
+        ("BLAKE3-ChachaPoly", cfg!(feature = "blake3")),
+        ("Blake3", cfg!(feature = "blake3zmq")),
+    ] {
+        let said = format!("zmtpcat: the mechanism {mechanism} is not built in");
+        let ended = Cat::run(&format!("--bind tcp://127.0.0.1:0 -t PULL --mechanism {mechanism}")).end();
+        ended.expect(2, &[]);
+        assert_eq!(ended.stderr.contains(&said), !built_in, "{:?}", ended.stderr);
+    }
+}
+
+#[cfg(not(any(feature = "curve", feature = "blake3")))]
+#[test]
+fn keys_are_made_for_nothing_where_no_mechanism_has_any() {
+    for args in ["keygen", "keygen --out x"] {
         let ended = Cat::run(args).end();
         ended.expect(2, &[]);
-        assert!(ended.stderr.iter().any(|line| line.to_lowercase().contains("mechanism curve is not built in")));
+        ended.expect_said("zmtpcat: keygen: neither the mechanism curve nor blake3-chachapoly is built in");
     }
 }
 

@@ -1,39 +1,8 @@
 //! Talking under CURVE, and who is let in.
 
-use zmtp_connection::KeyPair;
-
 use crate::cat::Cat;
+use crate::keys::{Keys, anonymous_client_of};
 use crate::relay::{From, Relay};
-
-/// A pair, as the options take it.
-pub(crate) struct Keys {
-    pub(crate) public: String,
-    pub(crate) secret: String,
-}
-
-impl Keys {
-    pub(crate) fn new() -> Self {
-        Self::of(&KeyPair::generate().unwrap())
-    }
-
-    pub(crate) fn of(pair: &KeyPair) -> Self {
-        Self { public: pair.public_key().to_z85(), secret: pair.secret_key().danger_to_z85().to_string() }
-    }
-
-    /// The options of a server.
-    pub(crate) fn server(&self) -> String {
-        format!("--mechanism curve --secret-key={}", self.secret)
-    }
-
-    /// The options of a client that has these keys.
-    pub(crate) fn client_of(&self, server: &Self) -> String {
-        format!("{} --secret-key={}", anonymous_client_of(server), self.secret)
-    }
-}
-
-pub(crate) fn anonymous_client_of(server: &Keys) -> String {
-    format!("--mechanism curve --server-key={}", server.public)
-}
 
 #[test]
 fn a_binding_server_and_a_connecting_client_talk() {

@@ -5,7 +5,7 @@ use std::fs;
 use zmtp_connection::{Certificate, KeyPair, SecretKey};
 
 use crate::cat::{Cat, Ended};
-use crate::curve::{Keys, anonymous_client_of};
+use crate::keys::{Keys, anonymous_client_of};
 
 const BIND: &str = "--bind tcp://127.0.0.1:0 -t PULL --mechanism curve";
 const CONNECT: &str = "--connect tcp://127.0.0.1:1 -t PUSH --mechanism curve";

@@ -2,6 +2,8 @@
 #![cfg(all(feature = "net", feature = "null"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[cfg(feature = "blake3")]
+mod blake3;
 mod cat;
 mod command_line;
 #[cfg(feature = "curve")]
@@ -14,6 +16,8 @@ mod failures;
 mod handler;
 #[cfg(feature = "curve")]
 mod keygen;
+#[cfg(any(feature = "curve", feature = "blake3"))]
+mod keys;
 mod lines;
 mod patterns;
 #[cfg(feature = "plain")]
@@ -22,7 +26,7 @@ mod plain;
 mod plain_usage;
 mod publishing;
 mod raw;
-#[cfg(feature = "curve")]
+#[cfg(any(feature = "curve", feature = "blake3"))]
 mod relay;
 #[cfg(feature = "zap")]
 mod zap;

@@ -40,13 +40,16 @@ fn halves_that_are_missing_or_too_many_are_wrong_usage() {
     }
 }
 
-/// Whoever gives keys means to be encrypted, so PLAIN never takes CURVE's place.
+/// Whoever gives keys means to be encrypted, so PLAIN never takes the place of what encrypts.
 #[test]
 fn keys_under_plain_are_refused() {
     for option in ["--server-key", "--public-key", "--secret-key", "--secret-key-file", "--allow-key"] {
         for args in [BIND, CONNECT] {
             let args = format!("{args} --username=alice --password=hunter2 {option}=x");
-            refused(&args, &format!("zmtpcat: {option} needs --mechanism curve: plain has no keys"));
+            refused(
+                &args,
+                &format!("zmtpcat: {option} needs --mechanism curve or blake3-chachapoly: plain has no keys"),
+            );
         }
     }
 }

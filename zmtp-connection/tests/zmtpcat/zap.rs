@@ -81,7 +81,7 @@ fn each_status_has_its_end_on_both_sides() {
 #[cfg(feature = "curve")]
 #[test]
 fn a_handler_judges_keys() {
-    use crate::curve::Keys;
+    use crate::keys::Keys;
 
     let (ours, theirs) = (Keys::new(), Keys::new());
     let handler = Handler::that_says(LET_IN);
@@ -246,7 +246,7 @@ fn who_cannot_ask_is_wrong_usage() {
     }
     #[cfg(feature = "curve")]
     {
-        let (ours, theirs) = (crate::curve::Keys::new(), crate::curve::Keys::new());
+        let (ours, theirs) = (crate::keys::Keys::new(), crate::keys::Keys::new());
         let allow = format!("--allow-key={}", theirs.public);
         let both = "zmtpcat: --zap and --allow-key both say who is let in";
         cases.push((format!("{connect} {} {handler}", theirs.client_of(&ours)), "zmtpcat: --zap is for a server"));

@@ -59,7 +59,7 @@ pub(super) fn password_in_the_clear(address: Option<&PeerAddress>) {
             target: HANDSHAKE,
             address = address.map(display),
             mechanism = "PLAIN",
-            "passwords travel in the clear, and not only on this machine; use CURVE, or a protected stream"
+            "passwords travel in the clear, and not only on this machine; use CURVE or BLAKE3, or a protected stream"
         );
     }
 }
