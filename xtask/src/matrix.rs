@@ -12,11 +12,12 @@ const MATRIX: &[Package] = &[
     Package {
         name: "zmtp-codec",
         kind: Kind::Product { no_std: true },
-        feature_sets: &[Default, With(&["tokio-util"]), With(&["keys"]), All],
+        feature_sets: &[Default, With(&["tokio-util"]), With(&["keys"]), With(&["cipher"]), All],
     },
     Package { name: "zmtp-mechanism-null", kind: Kind::Product { no_std: true }, feature_sets: &[Default] },
     Package { name: "zmtp-mechanism-plain", kind: Kind::Product { no_std: true }, feature_sets: &[Default] },
     Package { name: "zmtp-mechanism-curve", kind: Kind::Product { no_std: false }, feature_sets: &[Default] },
+    Package { name: "zmtp-mechanism-blake3", kind: Kind::Product { no_std: false }, feature_sets: &[Default, All] },
     Package {
         name: "zmtp-connection",
         kind: Kind::Product { no_std: false },
@@ -25,6 +26,7 @@ const MATRIX: &[Package] = &[
             Only(&["null"]),
             Only(&["plain"]),
             Only(&["curve"]),
+            Only(&["blake3"]),
             Only(&["zap"]),
             Only(&["net"]),
             Only(&["net", "tracing"]),
@@ -32,14 +34,20 @@ const MATRIX: &[Package] = &[
             All,
         ],
     },
-    // The features `libzmq`, which builds a C++ library, and `omq` have a step of their own: `interop`.
+    // The features `libzmq`, which builds a C++ library, `omq`, `omq-blake3` and `blake3-reference`, which needs Python, have a step
+    // of their own: `interop`.
     Package { name: "zmtp-bench", kind: Kind::Tooling, feature_sets: &[Default] },
     Package { name: "xtask", kind: Kind::Tooling, feature_sets: &[Default] },
 ];
 
 /// Features with a step of their own, which no row of the table has to cover.
 #[cfg(test)]
-const COVERED_ELSEWHERE: &[(&str, &str)] = &[("zmtp-bench", "libzmq"), ("zmtp-bench", "omq")];
+const COVERED_ELSEWHERE: &[(&str, &str)] = &[
+    ("zmtp-bench", "libzmq"),
+    ("zmtp-bench", "omq"),
+    ("zmtp-bench", "omq-blake3"),
+    ("zmtp-bench", "blake3-reference"),
+];
 
 /// The systems on which the workflow tests the products; tooling is tested on the first.
 const SYSTEMS: &[&str] = &["ubuntu-latest", "macos-latest", "windows-latest"];

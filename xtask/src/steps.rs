@@ -4,6 +4,7 @@ mod deny;
 mod examples;
 mod interop;
 mod no_std;
+mod reference;
 mod sources;
 mod tools;
 
@@ -31,7 +32,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "interop",
-        about: "against the real libzmq, built from source, and omq",
+        about: "against the real libzmq, built from source, omq, and a reference in Python",
         quick: false,
         run: interop::run,
     },

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `libzmq` | libzmq 4.3.5 with CURVE from libsodium, draft API on | a C and C++ compiler, a shell and `make` |
 //! | `omq` | the state machine of omq 0.37, with its own CURVE | Rust 1.93 |
+//! | `omq-blake3` | the one of omq 0.22, the last with `BLAKE3` | Rust 1.93, a C compiler |
 //!
 //! A feature each, because each peer costs its own tools and build time, and because a peer that does not build
 //! somewhere must not take the others with it. Sources come with the crates; no installed library is ever used, so that

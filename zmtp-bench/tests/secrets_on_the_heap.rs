@@ -1,9 +1,11 @@
-//! No key of a CURVE connection and no password of PLAIN is left behind in memory that was given back.
+//! No key of a CURVE or BLAKE3 connection and no password of PLAIN is left behind in memory that was given back.
 //!
 //! Every block is searched as it is freed. The stack is out of reach: what Rust moves, it leaves where it was, and a value
 //! that is moved to the heap can carry such leavings along in its unused parts.
 #![expect(clippy::unwrap_used, reason = "what cannot be set up has failed the test")]
 
+#[path = "secrets/blake3.rs"]
+mod blake3_secrets;
 #[path = "secrets/stream.rs"]
 mod stream;
 
@@ -18,11 +20,11 @@ use stream::{End, ends};
 use zmtp_codec::keys::{KeyPair, SecretKey};
 use zmtp_codec::{AnyMechanism, Entropy, Mechanism, SocketType};
 use zmtp_connection::{
-    AllowAny, Authenticator, Connection, ConnectionConfig, CredentialList, CurveClient, CurveServer, PlainClient,
-    PlainCredentials, PlainServer,
+    AllowAny, Authenticator, Blake3Client, Blake3Server, Connection, ConnectionConfig, CredentialList, CurveClient,
+    CurveServer, PlainClient, PlainCredentials, PlainServer,
 };
 
-const SECRETS: usize = 12;
+const SECRETS: usize = 12 + blake3_secrets::SECRETS;
 /// The greeting of a peer that speaks PLAIN.
 static GREETING: [u8; 64] = {
     let mut greeting = [0; 64];
@@ -39,8 +41,36 @@ static GREETING: [u8; 64] = {
 static HELLO: [u8; 74] = *b"\x04\x48\x05HELLO\x00\x40abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
 static PASSWORD: &[u8] = HELLO.split_at(10).1;
 
-/// What is searched for. Nothing until it is known.
-static SOUGHT: OnceLock<[(&str, [u8; 32]); SECRETS]> = OnceLock::new();
+/// What is searched for.
+struct Sought {
+    secrets: [(&'static str, [u8; 32]); SECRETS],
+    /// Whether one of them begins with this octet. Hardly any octet has to be held against all of them.
+    begins: [bool; 256],
+}
+
+impl Sought {
+    fn new(secrets: [(&'static str, [u8; 32]); SECRETS]) -> Self {
+        let mut begins = [false; 256];
+        for (_, secret) in &secrets {
+            begins[usize::from(secret[0])] = true;
+        }
+        Self { secrets, begins }
+    }
+
+    /// Which of them are in here.
+    fn search(&self, octets: &[u8]) -> [bool; SECRETS] {
+        let mut found = [false; SECRETS];
+        for window in octets.windows(32).filter(|window| self.begins[usize::from(window[0])]) {
+            for ((_, secret), found) in self.secrets.iter().zip(&mut found) {
+                *found |= window == secret;
+            }
+        }
+        found
+    }
+}
+
+/// Nothing until it is known.
+static SOUGHT: OnceLock<Sought> = OnceLock::new();
 /// In how many blocks each was found.
 static FOUND: [AtomicUsize; SECRETS] = [const { AtomicUsize::new(0) }; SECRETS];
 
@@ -58,10 +88,8 @@ unsafe impl GlobalAlloc for Searching {
         if let Some(sought) = SOUGHT.get() {
             // SAFETY: the block is still ours, as long as the layout says, and initialised.
             let octets = unsafe { std::slice::from_raw_parts(block, layout.size()) };
-            for ((_, secret), found) in sought.iter().zip(&FOUND) {
-                if octets.windows(secret.len()).any(|window| window == secret) {
-                    found.fetch_add(1, Ordering::Relaxed);
-                }
+            for (here, found) in sought.search(octets).into_iter().zip(&FOUND) {
+                found.fetch_add(usize::from(here), Ordering::Relaxed);
             }
         }
         // SAFETY: as our caller promises.
@@ -81,11 +109,14 @@ fn pair(octet: u8) -> KeyPair {
     KeyPair::from_secret(SecretKey::from_bytes([octet; 32]).unwrap())
 }
 
-/// Makes the two sides, and says what is searched for. To be called on a thread of its own: what it leaves on its stack
-/// must not get into the blocks that are searched.
-fn prepare() -> (CurveClient, CurveServer) {
+/// Client and server of a mechanism.
+type Sides<C, S> = (C, S);
+
+/// Makes the two sides under each mechanism, with the same keys, and says what is searched for. To be called on a thread of
+/// its own: what it leaves on its stack must not get into the blocks that are searched.
+fn prepare() -> (Sides<CurveClient, CurveServer>, Sides<Blake3Client, Blake3Server>) {
     let (server_keys, client_keys) = (pair(0x51), pair(0xc1));
-    // The server's transient key and its cookie's key come out the same here.
+    // The server's transient key and CURVE's key of its cookie come out the same here.
     let transient = [SecretKey::from_bytes([0x57; 32]).unwrap(), SecretKey::from_bytes([0xc7; 32]).unwrap()];
     let shared = *transient[0].diffie_hellman(&transient[1].public_key()).unwrap().danger_as_bytes();
     let session = salsabox::hsalsa20(&shared, &[0; 16]);
@@ -93,8 +124,12 @@ fn prepare() -> (CurveClient, CurveServer) {
         let shared = ours.diffie_hellman(theirs.public_key()).unwrap();
         salsabox::hsalsa20(shared.danger_as_bytes(), &[0; 16])
     };
-    let sought = [
-        ("the server's transient key, or its cookie's", [0x57; 32]),
+    let blake3 = {
+        let client = Blake3Client::new(*server_keys.public_key(), pair(0xc1)).with_entropy(fixed(0xc7));
+        (client, Blake3Server::new(pair(0x51)).with_entropy(blake3_secrets::entropy()))
+    };
+    let of_curve_and_plain = [
+        ("the server's transient key, or CURVE's key of its cookie", [0x57; 32]),
         ("the client's transient key", [0xc7; 32]),
         ("the shared secret", shared),
         ("the session's key", session),
@@ -107,27 +142,36 @@ fn prepare() -> (CurveClient, CurveServer) {
         ("the first half of the password", PASSWORD[..32].try_into().unwrap()),
         ("the second half of the password", PASSWORD[32..].try_into().unwrap()),
     ];
+    let of_blake3 =
+        blake3_secrets::secrets(&blake3.0, &blake3.1, (&client_keys, &server_keys), [&transient[1], &transient[0]]);
+    let sought: Vec<_> = of_curve_and_plain.into_iter().chain(of_blake3).collect();
     let client = CurveClient::new(*server_keys.public_key(), client_keys).with_entropy(fixed(0xc7));
     let server = CurveServer::new(server_keys).with_entropy(fixed(0x57));
     drop(transient);
-    SOUGHT.set(sought).unwrap();
+    assert!(SOUGHT.set(Sought::new(sought.try_into().unwrap())).is_ok());
     // That the search finds something at all.
     drop(vec![0xc7_u8; 32]);
     assert_eq!(FOUND[1].swap(0, Ordering::Relaxed), 1);
-    (client, server)
+    ((client, server), blake3)
 }
 
 #[test]
 fn no_secret_is_found_in_memory_that_was_freed() {
-    let (client, server) = std::thread::spawn(prepare).join().unwrap();
+    let (curve, blake3) = std::thread::spawn(prepare).join().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(talk(client.clone(), server.clone(), AllowAny, usize::MAX));
-    runtime.block_on(talk(AnyMechanism::new(client), AnyMechanism::new(server), AllowAny, usize::MAX));
+    runtime.block_on(in_both_forms(curve));
+    runtime.block_on(in_both_forms(blake3));
     runtime.block_on(plain());
     drop(runtime);
-    for ((name, _), found) in SOUGHT.get().unwrap().iter().zip(&FOUND) {
+    for ((name, _), found) in SOUGHT.get().unwrap().secrets.iter().zip(&FOUND) {
         assert_eq!(found.load(Ordering::Relaxed), 0, "freed blocks with {name} in them");
     }
+}
+
+/// With the mechanism as it is, and chosen at run time.
+async fn in_both_forms<C: Mechanism + Clone, S: Mechanism + Clone>((client, server): Sides<C, S>) {
+    talk(client.clone(), server.clone(), AllowAny, usize::MAX).await;
+    talk(AnyMechanism::new(client), AnyMechanism::new(server), AllowAny, usize::MAX).await;
 }
 
 /// Handshakes on tasks of their own, and connections that are handed to other tasks: so everything is moved about. Octets

@@ -7,3 +7,5 @@ pub mod libsodium;
 pub mod libzmq;
 #[cfg(feature = "omq")]
 pub mod omq;
+#[cfg(feature = "omq-blake3")]
+pub mod omq_blake3;

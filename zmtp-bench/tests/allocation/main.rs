@@ -22,6 +22,7 @@ use zmtp_codec::{
 use zmtp_connection::proto::{Decoded, Decoder, Encoder, Establish, LARGE_BODY, Outcome};
 use zmtp_connection::{Connection, ConnectionConfig, DecodeError, EventRef, HandshakeCause, Message, Null};
 
+mod blake3;
 mod curve;
 mod declared;
 mod floods;

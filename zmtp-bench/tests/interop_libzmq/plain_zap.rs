@@ -104,8 +104,8 @@ async fn each_refusal_of_the_handler_is_what_it_means_to_us() {
                 "300",
                 300,
                 "handshake failed at the mechanism's commands: the peer closed the connection without a word; it may want \
-                 us to come back later, or refuse us without saying why: libzmq does so when the socket types do not fit, \
-                 as a CURVE server when the client has another server key, and as a PLAIN server without a ZAP handler",
+                 us to come back later, or refuse us without saying why: a CURVE or BLAKE3 server does so when the client has \
+                 another server key, and libzmq when the socket types do not fit, and as a PLAIN server without a ZAP handler",
             ),
             (
                 "400",
