@@ -18,10 +18,10 @@ pub(crate) struct CookieKeys(Arc<Mutex<Keys>>);
 
 #[derive(Default)]
 struct Keys {
-    /// The key that makes cookies, and since when.
-    current: Option<(Secret<32>, Duration)>,
+    /// The key that makes cookies, and since when. It never moves in memory, so what is wiped is all there is of it.
+    current: Option<(Box<Secret<32>>, Duration)>,
     /// The key before, and until when it opens.
-    previous: Option<(Secret<32>, Duration)>,
+    previous: Option<(Box<Secret<32>>, Duration)>,
 }
 
 impl CookieKeys {
@@ -29,7 +29,7 @@ impl CookieKeys {
     pub(crate) fn making<S: Suite>(&self, now: Duration, entropy: &Entropy) -> Result<Secret<32>, MechanismError> {
         let mut keys = self.at(now);
         if keys.current.is_none() {
-            let mut secret = Secret::default();
+            let mut secret = Box::<Secret<32>>::default();
             entropy.fill(secret.as_mut_slice()).map_err(|_| crate::NO_ENTROPY)?;
             keys.current = Some((secret, now));
         }
@@ -45,12 +45,13 @@ impl CookieKeys {
         derived.into_iter().flatten()
     }
 
-    /// The keys as they are at this time: what has served its time is wiped.
+    /// The keys as they are at this time: what has served its time is wiped. There is no clock here, so this is when somebody
+    /// next shakes hands.
     fn at(&self, now: Duration) -> MutexGuard<'_, Keys> {
         // Each change below is whole.
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((secret, since)) = keys.current.take_if(|(_, since)| now.saturating_sub(*since) >= PERIOD) {
-            keys.previous = Some((secret, since + 2 * PERIOD));
+            keys.previous = Some((secret, since.saturating_add(2 * PERIOD)));
         }
         keys.previous.take_if(|(_, until)| now >= *until);
         keys

@@ -8,12 +8,12 @@ use anyhow::Result;
 ///
 /// An example must end by itself, without input and without a network beyond this machine.
 const EXAMPLES: &[Example] = &[
-    Example { package: "zmtp-connection", name: "tour", cargo: &["--features", "curve,plain"], args: &[] },
+    Example { package: "zmtp-connection", name: "tour", cargo: &["--features", "curve,plain,blake3"], args: &[] },
     // What it does is shown by zmtp-connection/tests/zmtpcat.
     Example {
         package: "zmtp-connection",
         name: "zmtpcat",
-        cargo: &["--features", "curve,plain,zap"],
+        cargo: &["--features", "curve,plain,blake3,blake3zmq,zap"],
         args: &["--help"],
     },
 ];
