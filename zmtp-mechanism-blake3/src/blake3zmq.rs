@@ -161,6 +161,7 @@ impl Keys {
         if let Some(keystream) = keystream.get(..rest.len()) {
             rest.xor_in2out(keystream);
         }
+        blocks.iter_mut().for_each(|block| block.as_mut_slice().zeroize());
         self.keystream.set_block_pos(end);
     }
 

@@ -32,9 +32,11 @@ impl sealed::Suite for ChachaPoly {
         out.extend_from_slice(plain);
         let cipher = XChaCha20Poly1305::new((&**key).into());
         let Some(text) = out.get_mut(start..) else { return };
-        // It fails only beyond 256 GiB, and no command is longer than a few of 1,024 octets each.
-        let tag = cipher.encrypt_inout_detached(nonce.into(), aad, text.into()).unwrap_or_default();
-        out.extend_from_slice(&tag);
+        match cipher.encrypt_inout_detached(nonce.into(), aad, text.into()) {
+            Ok(tag) => out.extend_from_slice(&tag),
+            // Beyond 256 GiB, which no command has; then nothing is said rather than all of it.
+            Err(_) => out.truncate(start),
+        }
     }
 
     fn open<'a>(key: &Secret<32>, nonce: &[u8; 24], aad: &[u8], boxed: &'a mut [u8]) -> Option<&'a mut [u8]> {

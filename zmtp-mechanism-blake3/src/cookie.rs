@@ -1,8 +1,8 @@
-//! The keys of cookies: one for all connections, replaced by the clock, the one before accepted for a while.
+//! The keys of cookies: one for all connections that come within a minute, owned by those of them that are half open.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::time::Duration;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use zmtp_codec::{Entropy, MechanismError};
 
@@ -12,49 +12,44 @@ use crate::suite::Suite;
 /// How long a key makes cookies. It opens them for as long again.
 pub(crate) const PERIOD: Duration = Duration::from_secs(60);
 
-/// The cookie keys of a server and its clones.
-#[derive(Clone, Default)]
-pub(crate) struct CookieKeys(Arc<Mutex<Keys>>);
-
-#[derive(Default)]
-struct Keys {
-    /// The key that makes cookies, and since when. It never moves in memory, so what is wiped is all there is of it.
-    current: Option<(Box<Secret<32>>, Duration)>,
-    /// The key before, and until when it opens.
-    previous: Option<(Box<Secret<32>>, Duration)>,
+/// A key, and since when there is it. It stays where it was made, and is wiped with the last handshake that has a cookie
+/// of it: there is no clock here by which it could be wiped, and whoever has it can read what was recorded with it.
+pub(crate) struct CookieKey {
+    secret: Secret<32>,
+    since: Duration,
 }
 
+impl CookieKey {
+    /// The key for a cookie that is made.
+    pub(crate) fn making<S: Suite>(&self) -> Secret<32> {
+        derive(S::CONTEXTS.cookie, &[self.secret.as_slice()])
+    }
+
+    /// The key for a cookie that comes back now; `None` if that is too late.
+    pub(crate) fn opening<S: Suite>(&self, now: Duration) -> Option<Secret<32>> {
+        (now.saturating_sub(self.since) < 2 * PERIOD).then(|| self.making::<S>())
+    }
+}
+
+/// The newest cookie key of a server and its clones, for as long as a handshake has a cookie of it.
+#[derive(Clone, Default)]
+pub(crate) struct CookieKeys(Arc<Mutex<Weak<CookieKey>>>);
+
 impl CookieKeys {
-    /// The key for a cookie that is made now.
-    pub(crate) fn making<S: Suite>(&self, now: Duration, entropy: &Entropy) -> Result<Secret<32>, MechanismError> {
-        let mut keys = self.at(now);
-        if keys.current.is_none() {
-            let mut secret = Box::<Secret<32>>::default();
-            entropy.fill(secret.as_mut_slice()).map_err(|_| crate::NO_ENTROPY)?;
-            keys.current = Some((secret, now));
-        }
-        let (secret, _) = keys.current.as_ref().ok_or(crate::NO_ENTROPY)?;
-        Ok(derive(S::CONTEXTS.cookie, &[secret.as_slice()]))
-    }
-
-    /// The keys for a cookie that comes back now, the newest first.
-    pub(crate) fn opening<S: Suite>(&self, now: Duration) -> impl Iterator<Item = Secret<32>> + use<S> {
-        let keys = self.at(now);
-        let secrets = [&keys.current, &keys.previous];
-        let derived = secrets.map(|key| Some(derive(S::CONTEXTS.cookie, &[key.as_ref()?.0.as_slice()])));
-        derived.into_iter().flatten()
-    }
-
-    /// The keys as they are at this time: what has served its time is wiped. There is no clock here, so this is when somebody
-    /// next shakes hands.
-    fn at(&self, now: Duration) -> MutexGuard<'_, Keys> {
+    /// The key of a handshake that begins now.
+    pub(crate) fn at(&self, now: Duration, entropy: &Entropy) -> Result<Arc<CookieKey>, MechanismError> {
         // Each change below is whole.
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((secret, since)) = keys.current.take_if(|(_, since)| now.saturating_sub(*since) >= PERIOD) {
-            keys.previous = Some((secret, since.saturating_add(2 * PERIOD)));
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = newest.upgrade().filter(|key| now.checked_sub(key.since).is_some_and(|age| age < PERIOD)) {
+            return Ok(key);
         }
-        keys.previous.take_if(|(_, until)| now >= *until);
-        keys
+        let mut key = Arc::new(CookieKey { secret: Secret::default(), since: now });
+        // Filled where it stays; nobody else has it yet.
+        if let Some(key) = Arc::get_mut(&mut key) {
+            entropy.fill(key.secret.as_mut_slice()).map_err(|_| crate::NO_ENTROPY)?;
+        }
+        *newest = Arc::downgrade(&key);
+        Ok(key)
     }
 }
 
@@ -70,8 +65,9 @@ mod tests {
 
     use super::*;
     use crate::ChachaPoly;
+    use crate::suite::sealed::Suite as _;
 
-    fn seconds(seconds: u64) -> Duration {
+    const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
@@ -85,43 +81,40 @@ mod tests {
         derive(ChachaPoly::CONTEXTS.cookie, &[&[octet; 32]])
     }
 
-    use crate::suite::sealed::Suite as _;
-
-    fn opening(keys: &CookieKeys, now: Duration) -> Vec<Secret<32>> {
-        keys.opening::<ChachaPoly>(now).collect()
-    }
-
     #[test]
     fn a_key_makes_cookies_for_a_period_and_opens_them_for_one_more() {
         let (keys, entropy) = keys();
-        let making = |now| keys.making::<ChachaPoly>(now, &entropy).unwrap();
-        assert_eq!(opening(&keys, seconds(5)), []);
-        assert_eq!(making(seconds(10)), of(1));
-        assert_eq!(making(seconds(69)), of(1));
-        assert_eq!(opening(&keys, seconds(69)), [of(1)]);
-        assert_eq!(making(seconds(70)), of(2));
-        assert_eq!(opening(&keys, seconds(129)), [of(2), of(1)]);
-        assert_eq!(opening(&keys, seconds(130)), [of(2)]);
-        assert_eq!(making(seconds(130)), of(3));
-        assert_eq!(opening(&keys, seconds(130)), [of(3), of(2)]);
+        let at = |now| keys.at(seconds(now), &entropy).unwrap();
+        let first = at(10);
+        assert_eq!(first.making::<ChachaPoly>(), of(1));
+        assert_eq!(at(69).making::<ChachaPoly>(), of(1));
+        let second = at(70);
+        assert_eq!(second.making::<ChachaPoly>(), of(2));
+        assert_eq!(first.opening::<ChachaPoly>(seconds(129)), Some(of(1)));
+        assert_eq!(first.opening::<ChachaPoly>(seconds(130)), None);
+        assert_eq!(second.opening::<ChachaPoly>(seconds(130)), Some(of(2)));
     }
 
     #[test]
-    fn nothing_is_left_after_an_idle_spell() {
+    fn a_key_is_gone_with_the_last_handshake_that_has_a_cookie_of_it() {
         let (keys, entropy) = keys();
-        keys.making::<ChachaPoly>(seconds(0), &entropy).unwrap();
-        // Nobody came when its time to make cookies was over; its time to open them went on.
-        assert_eq!(opening(&keys, seconds(119)), [of(1)]);
-        assert_eq!(opening(&keys, seconds(120)), []);
-        keys.making::<ChachaPoly>(seconds(200), &entropy).unwrap();
-        assert_eq!(opening(&keys, seconds(1000)), []);
-        assert!(keys.at(seconds(1000)).previous.is_none());
+        let (one, other) = (keys.at(seconds(0), &entropy).unwrap(), keys.clone().at(seconds(1), &entropy).unwrap());
+        assert!(Arc::ptr_eq(&one, &other), "clones have the same keys");
+        let watched = Arc::downgrade(&one);
+        drop(one);
+        assert!(watched.upgrade().is_some());
+        drop(other);
+        assert!(watched.upgrade().is_none(), "it is kept although nobody needs it");
+        assert_eq!(keys.at(seconds(2), &entropy).unwrap().making::<ChachaPoly>(), of(2));
     }
 
     #[test]
-    fn clones_have_the_same_keys_and_a_clock_that_stands_still_is_none_to_fear() {
+    fn a_clock_that_goes_back_or_to_its_end_makes_no_key_older_than_it_is() {
         let (keys, entropy) = keys();
-        keys.making::<ChachaPoly>(seconds(100), &entropy).unwrap();
-        assert_eq!(opening(&keys.clone(), seconds(50)), [of(1)]);
+        let first = keys.at(seconds(100), &entropy).unwrap();
+        assert_eq!(keys.at(seconds(50), &entropy).unwrap().making::<ChachaPoly>(), of(2));
+        assert_eq!(first.opening::<ChachaPoly>(Duration::MAX), None);
+        let last = keys.at(Duration::MAX, &entropy).unwrap();
+        assert_eq!(last.opening::<ChachaPoly>(Duration::MAX), Some(of(3)));
     }
 }

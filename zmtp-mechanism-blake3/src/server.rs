@@ -1,8 +1,9 @@
 //! The side that clients know by its key: answers HELLO with WELCOME, and INITIATE with READY once the application
 //! has judged the client.
 //!
-//! Between WELCOME and INITIATE it keeps what ties the one to the other: the nonce of the cookie and the transcript. All
-//! secrets travel to the client and back inside the cookie. Without that tie, a recorded HELLO, INITIATE and all frames
+//! Between WELCOME and INITIATE it keeps what ties the one to the other: the nonce of the cookie, the transcript, and a share of the
+//! cookie's key, which is gone with the last handshake that needs it. All other secrets travel to the client and back inside
+//! the cookie. Without that tie, a recorded HELLO, INITIATE and all frames
 //! behind them could be played again on another connection for as long as the cookie's key lives.
 
 use alloc::sync::Arc;
@@ -17,7 +18,7 @@ use zmtp_codec::{
     MechanismError, MechanismName, Progress, Properties, Role, Session, Verdict, WireCommand,
 };
 
-use crate::cookie::CookieKeys;
+use crate::cookie::{CookieKey, CookieKeys};
 use crate::kdf::Transcript;
 use crate::schedule::{hello_box, initiate_box, ready_box, vouch_box, welcome_box};
 use crate::session::{Blake3Opener, Blake3Sealer};
@@ -130,6 +131,8 @@ enum State {
 
 /// What is kept of a client that had its WELCOME.
 struct Welcomed {
+    /// It lives for as long as somebody has it.
+    cookie_key: Arc<CookieKey>,
     cookie_nonce: [u8; NONCE],
     h2: Transcript,
     place: HalfOpenGuard,
@@ -212,7 +215,7 @@ impl<S: Suite> Server<S> {
         let h1 = h0.and(command.wire());
 
         let transient = crate::transient(&self.entropy)?;
-        let cookie_key = self.cookie_keys.making::<S>(command.now(), &self.entropy)?;
+        let cookie_key = self.cookie_keys.at(command.now(), &self.entropy)?;
         let cookie_nonce = self.nonce()?;
         let welcome_nonce = if S::WELCOME_NONCE { Some(self.nonce()?) } else { None };
 
@@ -223,14 +226,14 @@ impl<S: Suite> Server<S> {
         let mut plain = Vec::with_capacity(KEY + Sizes::<S>::COOKIE);
         plain.extend_from_slice(transient.public_key().as_bytes());
         plain.extend_from_slice(&cookie_nonce);
-        S::seal(&cookie_key, &cookie_nonce, COOKIE.as_bytes(), &contents, &mut plain);
+        S::seal(&cookie_key.making::<S>(), &cookie_nonce, COOKIE.as_bytes(), &contents, &mut plain);
 
         let (key, nonce) = welcome_box::<S>(&dh1, h1, welcome_nonce.as_ref());
         let mut data = Vec::with_capacity(NONCE + plain.len() + S::TAG);
         data.extend(welcome_nonce.iter().flatten());
         S::seal(&key, &nonce, WELCOME.as_bytes(), &plain, &mut data);
         let h2 = h1.and(out.push(WELCOME, &[&data]));
-        Ok(Welcomed { cookie_nonce, h2, place })
+        Ok(Welcomed { cookie_key, cookie_nonce, h2, place })
     }
 
     /// Opens an INITIATE, and with it all that was put in the cookie. Costs two scalar multiplications.
@@ -241,7 +244,9 @@ impl<S: Suite> Server<S> {
         if !bool::from(initiate.cookie_nonce.ct_eq(&welcomed.cookie_nonce)) {
             return Err(FORGED);
         }
-        let cookie = self.open_cookie(&initiate, command).ok_or(FORGED)?;
+        let key = welcomed.cookie_key.opening::<S>(command.now()).ok_or(FORGED)?;
+        let mut cookie = Zeroizing::new(initiate.cookie.to_vec());
+        let cookie = S::open(&key, initiate.cookie_nonce, COOKIE.as_bytes(), &mut cookie).ok_or(FORGED)?;
         let (their_transient, rest) = cookie.split_first_chunk::<KEY>().ok_or(FORGED)?;
         let our_transient = rest.first_chunk::<KEY>().ok_or(FORGED)?;
         let their_transient = PublicKey::from_bytes(their_transient).map_err(|_| FORGED)?;
@@ -265,16 +270,6 @@ impl<S: Suite> Server<S> {
         let properties = Properties::decode(metadata, Properties::DEFAULT_MAX_COUNT)
             .map_err(|source| MechanismError::Properties { command: INITIATE, source })?;
         Ok(Client { key: client_key, properties, dh2, h3: welcomed.h2.and(command.wire()) })
-    }
-
-    /// What we have put into this cookie, if one of our keys opens it.
-    fn open_cookie(&self, initiate: &Initiate<'_>, command: &WireCommand<'_>) -> Option<Zeroizing<Vec<u8>>> {
-        self.cookie_keys.opening::<S>(command.now()).find_map(|key| {
-            let mut cookie = Zeroizing::new(initiate.cookie.to_vec());
-            let len = S::open(&key, initiate.cookie_nonce, COOKIE.as_bytes(), &mut cookie)?.len();
-            cookie.truncate(len);
-            Some(cookie)
-        })
     }
 
     fn nonce(&self) -> Result<[u8; NONCE], MechanismError> {

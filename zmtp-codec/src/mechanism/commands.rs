@@ -103,7 +103,8 @@ impl<'a> WireCommand<'a> {
         Self { wire, header_len, now: Duration::ZERO }
     }
 
-    /// Says when it is handled: a monotonic time, of the same origin as that of the handshake's start.
+    /// Says when it is handled: a monotonic time from an origin that the caller keeps for all connections of one mechanism value, as
+    /// that of the handshake's start. Without it cookie keys are not replaced by the clock.
     #[must_use]
     pub const fn at(mut self, now: Duration) -> Self {
         self.now = now;
