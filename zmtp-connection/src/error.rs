@@ -418,3 +418,20 @@ impl FeedAllError {
         self.source
     }
 }
+
+/// An error and all that is behind it, on one line.
+#[cfg(all(feature = "net", any(feature = "tracing", feature = "zap")))]
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+#[cfg(all(feature = "net", any(feature = "tracing", feature = "zap")))]
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

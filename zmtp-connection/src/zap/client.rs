@@ -1,7 +1,6 @@
 //! Asking a ZAP handler.
 
 use core::time::Duration;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -18,7 +17,7 @@ use zmtp_codec::{AnyMechanism, Mechanism, SocketType, Verdict};
 use super::{ZapError, ZapReply, ZapRequest};
 use crate::auth::{AuthRequest, Authenticator};
 use crate::config::{ConnectionConfig, Limits};
-use crate::error::{HandshakeError, RecvError, SendError};
+use crate::error::{Chain, HandshakeError, RecvError, SendError};
 use crate::event::Event;
 use crate::message::Message;
 use crate::net::Connection;
@@ -224,22 +223,10 @@ impl Authenticator for ZapClient {
             Ok(verdict) => verdict,
             Err(error) => {
                 no_zap_answer(&request, &error);
-                Verdict::try_later().because(with_sources(&error))
+                Verdict::try_later().because(Chain(&error).to_string())
             }
         }
     }
-}
-
-/// An error and everything behind it, in one line.
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(behind) = source {
-        text.push_str(": ");
-        text.push_str(&behind.to_string());
-        source = behind.source();
-    }
-    text
 }
 
 impl fmt::Debug for ZapClient {

@@ -4,7 +4,6 @@
 //! ERROR) is escaped, so that it stays on its line and in its field.
 
 use std::cell::Cell;
-use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +13,7 @@ use zmtp_codec::{Credentials, MechanismError};
 use super::Watch;
 use crate::LibzmqEvent;
 use crate::auth::PeerAddress;
-use crate::error::{DecodeError, HandshakeCause, HandshakeError, RecvError};
+use crate::error::{Chain, DecodeError, HandshakeCause, HandshakeError, RecvError};
 use crate::peer::Peer;
 
 const HANDSHAKE: &str = "zmtp::handshake";
@@ -225,19 +224,4 @@ impl fmt::Display for Claim<'_> {
 
 fn user(peer: &Peer) -> Option<impl fmt::Display + '_> {
     peer.user_id().map(|user| user.escape_ascii())
-}
-
-/// An error and all that is behind it, on one line.
-struct Chain<'a>(&'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }
