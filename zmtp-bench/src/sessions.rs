@@ -84,7 +84,7 @@ impl<H: Handshake> Side<H> {
             let Some(Progress::NeedCommand(handshake)) = self.state.take() else {
                 return Err(MechanismError::Misuse("a side that is ready was sent a command"));
             };
-            let progress = handshake.handle(WireCommand::new(command, header_len), &mut self.said)?;
+            let progress = handshake.handle(WireCommand::new(command, header_len, Duration::ZERO), &mut self.said)?;
             self.state = Some(accept(progress, &mut self.said)?);
         }
         self.time += begun.elapsed();

@@ -20,11 +20,11 @@ use stream::{End, ends};
 use zmtp_codec::keys::{KeyPair, SecretKey};
 use zmtp_codec::{AnyMechanism, Entropy, Mechanism, SocketType};
 use zmtp_connection::{
-    AllowAny, Authenticator, Blake3Client, Blake3Server, Connection, ConnectionConfig, CredentialList, CurveClient,
-    CurveServer, PlainClient, PlainCredentials, PlainServer,
+    AllowAny, Authenticator, Connection, ConnectionConfig, CredentialList, CurveClient, CurveServer, PlainClient,
+    PlainCredentials, PlainServer,
 };
+use zmtp_mechanism_blake3::{Blake3Zmq, ChachaPoly, Client, Server, Suite};
 
-const SECRETS: usize = 12 + blake3_secrets::SECRETS;
 /// The greeting of a peer that speaks PLAIN.
 static GREETING: [u8; 64] = {
     let mut greeting = [0; 64];
@@ -41,38 +41,48 @@ static GREETING: [u8; 64] = {
 static HELLO: [u8; 74] = *b"\x04\x48\x05HELLO\x00\x40abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
 static PASSWORD: &[u8] = HELLO.split_at(10).1;
 
+/// A secret, and what it is.
+struct Secret {
+    name: String,
+    octets: [u8; 32],
+    /// How often it was found.
+    found: AtomicUsize,
+}
+
+impl Secret {
+    fn new(name: impl Into<String>, octets: [u8; 32]) -> Self {
+        Self { name: name.into(), octets, found: AtomicUsize::new(0) }
+    }
+}
+
 /// What is searched for.
 struct Sought {
-    secrets: [(&'static str, [u8; 32]); SECRETS],
+    secrets: Vec<Secret>,
     /// Whether one of them begins with this octet. Hardly any octet has to be held against all of them.
     begins: [bool; 256],
 }
 
 impl Sought {
-    fn new(secrets: [(&'static str, [u8; 32]); SECRETS]) -> Self {
+    fn new(secrets: Vec<Secret>) -> Self {
         let mut begins = [false; 256];
-        for (_, secret) in &secrets {
-            begins[usize::from(secret[0])] = true;
+        for secret in &secrets {
+            begins[usize::from(secret.octets[0])] = true;
         }
         Self { secrets, begins }
     }
 
-    /// Which of them are in here.
-    fn search(&self, octets: &[u8]) -> [bool; SECRETS] {
-        let mut found = [false; SECRETS];
+    /// Counts those that are in here. Nothing is allocated for it.
+    fn search(&self, octets: &[u8]) {
         for window in octets.windows(32).filter(|window| self.begins[usize::from(window[0])]) {
-            for ((_, secret), found) in self.secrets.iter().zip(&mut found) {
-                *found |= window == secret;
+            for secret in self.secrets.iter().filter(|secret| window == secret.octets) {
+                secret.found.fetch_add(1, Ordering::Relaxed);
             }
         }
-        found
     }
 }
 
 /// Nothing until it is known.
 static SOUGHT: OnceLock<Sought> = OnceLock::new();
-/// In how many blocks each was found.
-static FOUND: [AtomicUsize; SECRETS] = [const { AtomicUsize::new(0) }; SECRETS];
 
 struct Searching;
 
@@ -88,9 +98,7 @@ unsafe impl GlobalAlloc for Searching {
         if let Some(sought) = SOUGHT.get() {
             // SAFETY: the block is still ours, as long as the layout says, and initialised.
             let octets = unsafe { std::slice::from_raw_parts(block, layout.size()) };
-            for (here, found) in sought.search(octets).into_iter().zip(&FOUND) {
-                found.fetch_add(usize::from(here), Ordering::Relaxed);
-            }
+            sought.search(octets);
         }
         // SAFETY: as our caller promises.
         unsafe { System.dealloc(block, layout) }
@@ -109,12 +117,16 @@ fn pair(octet: u8) -> KeyPair {
     KeyPair::from_secret(SecretKey::from_bytes([octet; 32]).unwrap())
 }
 
-/// Client and server of a mechanism.
-type Sides<C, S> = (C, S);
+/// The two sides under each mechanism, with the same keys.
+struct Sides {
+    curve: (CurveClient, CurveServer),
+    chachapoly: (Client<ChachaPoly>, Server<ChachaPoly>),
+    blake3zmq: (Client<Blake3Zmq>, Server<Blake3Zmq>),
+}
 
-/// Makes the two sides under each mechanism, with the same keys, and says what is searched for. To be called on a thread of
-/// its own: what it leaves on its stack must not get into the blocks that are searched.
-fn prepare() -> (Sides<CurveClient, CurveServer>, Sides<Blake3Client, Blake3Server>) {
+/// Makes the two sides under each mechanism, and says what is searched for. To be called on a thread of its own: what it
+/// leaves on its stack must not get into the blocks that are searched.
+fn prepare() -> Sides {
     let (server_keys, client_keys) = (pair(0x51), pair(0xc1));
     // The server's transient key and CURVE's key of its cookie come out the same here.
     let transient = [SecretKey::from_bytes([0x57; 32]).unwrap(), SecretKey::from_bytes([0xc7; 32]).unwrap()];
@@ -124,11 +136,7 @@ fn prepare() -> (Sides<CurveClient, CurveServer>, Sides<Blake3Client, Blake3Serv
         let shared = ours.diffie_hellman(theirs.public_key()).unwrap();
         salsabox::hsalsa20(shared.danger_as_bytes(), &[0; 16])
     };
-    let blake3 = {
-        let client = Blake3Client::new(*server_keys.public_key(), pair(0xc1)).with_entropy(fixed(0xc7));
-        (client, Blake3Server::new(pair(0x51)).with_entropy(blake3_secrets::entropy()))
-    };
-    let of_curve_and_plain = [
+    let mut sought: Vec<_> = [
         ("the server's transient key, or CURVE's key of its cookie", [0x57; 32]),
         ("the client's transient key", [0xc7; 32]),
         ("the shared secret", shared),
@@ -141,35 +149,46 @@ fn prepare() -> (Sides<CurveClient, CurveServer>, Sides<Blake3Client, Blake3Serv
         ("the client's secret key", [0xc1; 32]),
         ("the first half of the password", PASSWORD[..32].try_into().unwrap()),
         ("the second half of the password", PASSWORD[32..].try_into().unwrap()),
-    ];
-    let of_blake3 =
-        blake3_secrets::secrets(&blake3.0, &blake3.1, (&client_keys, &server_keys), [&transient[1], &transient[0]]);
-    let sought: Vec<_> = of_curve_and_plain.into_iter().chain(of_blake3).collect();
+    ]
+    .map(|(name, octets)| Secret::new(name, octets))
+    .into();
+    let (chachapoly, blake3zmq) = (blake3_sides(&server_keys), blake3_sides(&server_keys));
+    let (keys, transient_keys) = ([&client_keys, &server_keys], [&transient[1], &transient[0]]);
+    sought.extend(blake3_secrets::secrets(&chachapoly, keys, transient_keys));
+    sought.extend(blake3_secrets::secrets(&blake3zmq, keys, transient_keys));
     let client = CurveClient::new(*server_keys.public_key(), client_keys).with_entropy(fixed(0xc7));
     let server = CurveServer::new(server_keys).with_entropy(fixed(0x57));
     drop(transient);
-    assert!(SOUGHT.set(Sought::new(sought.try_into().unwrap())).is_ok());
+    assert!(SOUGHT.set(Sought::new(sought)).is_ok());
     // That the search finds something at all.
     drop(vec![0xc7_u8; 32]);
-    assert_eq!(FOUND[1].swap(0, Ordering::Relaxed), 1);
-    ((client, server), blake3)
+    assert_eq!(SOUGHT.get().unwrap().secrets[1].found.swap(0, Ordering::Relaxed), 1);
+    Sides { curve: (client, server), chachapoly, blake3zmq }
+}
+
+fn blake3_sides<S: Suite>(server_keys: &KeyPair) -> (Client<S>, Server<S>) {
+    let client = Client::new(*server_keys.public_key(), pair(0xc1)).with_entropy(fixed(0xc7));
+    (client, Server::new(pair(0x51)).with_entropy(blake3_secrets::entropy()))
 }
 
 #[test]
 fn no_secret_is_found_in_memory_that_was_freed() {
-    let (curve, blake3) = std::thread::spawn(prepare).join().unwrap();
+    let Sides { curve, chachapoly, blake3zmq } = std::thread::spawn(prepare).join().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(in_both_forms(curve));
-    runtime.block_on(in_both_forms(blake3));
+    runtime.block_on(in_both_forms(chachapoly.clone()));
+    runtime.block_on(in_both_forms(blake3zmq.clone()));
+    blake3_secrets::change_the_key_of_cookies(&chachapoly);
+    blake3_secrets::change_the_key_of_cookies(&blake3zmq);
     runtime.block_on(plain());
-    drop(runtime);
-    for ((name, _), found) in SOUGHT.get().unwrap().secrets.iter().zip(&FOUND) {
-        assert_eq!(found.load(Ordering::Relaxed), 0, "freed blocks with {name} in them");
+    drop((runtime, chachapoly, blake3zmq));
+    for Secret { name, found, .. } in &SOUGHT.get().unwrap().secrets {
+        assert_eq!(found.load(Ordering::Relaxed), 0, "{name} was in memory that was freed");
     }
 }
 
 /// With the mechanism as it is, and chosen at run time.
-async fn in_both_forms<C: Mechanism + Clone, S: Mechanism + Clone>((client, server): Sides<C, S>) {
+async fn in_both_forms<C: Mechanism + Clone, S: Mechanism + Clone>((client, server): (C, S)) {
     talk(client.clone(), server.clone(), AllowAny, usize::MAX).await;
     talk(AnyMechanism::new(client), AnyMechanism::new(server), AllowAny, usize::MAX).await;
 }

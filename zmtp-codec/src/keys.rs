@@ -6,8 +6,9 @@
 //! | a peer's or our own key to show around | [`PublicKey`] |
 //! | the key to keep | [`SecretKey`], [`SecretText`], [`SharedSecret`] |
 //! | both, and they belong together | [`KeyPair`] |
+//! | all those of a server that changes its key | [`ServerKeys`] |
 //! | on disk, as czmq and pyzmq write and read it | [`Certificate`] |
-//! | what was refused, and why | [`KeyError`], [`CertificateError`] |
+//! | what was refused, and why | [`KeyError`], [`KeyCountError`], [`CertificateError`] |
 //!
 //! A key is checked where it is made, so a mechanism need not check it again: no all-zero key, and no public key of low
 //! order, with which every secret would agree on the same value. Secret keys are wiped when they are dropped, are left out
@@ -41,6 +42,7 @@ mod files;
 mod pair;
 mod public;
 mod secret;
+mod server;
 mod text;
 mod zpl;
 
@@ -49,6 +51,7 @@ pub use error::{CertificateError, KeyError};
 pub use pair::KeyPair;
 pub use public::PublicKey;
 pub use secret::{SecretKey, SecretText, SharedSecret};
+pub use server::{KeyCountError, ServerKeys};
 
 /// How many octets a key has, public or secret.
 pub const KEY_LEN: usize = 32;

@@ -174,8 +174,8 @@ pub trait Sealer: Send + Sync + 'static {
     /// Frames are sealed in the order in which they are sent.
     ///
     /// # Errors
-    /// [`SealError`] when this direction can seal no more (its nonces are used up). Nothing of the frame is sent, and
-    /// the connection sends nothing after it.
+    /// [`SealError`] when this direction can seal no more (its nonces are used up), or when `body` has another length than
+    /// was planned. Nothing of the frame is sent, and the connection sends nothing after it.
     fn seal(&mut self, header: &[u8], kind: FrameKind, payload: &[u8], body: &mut [u8]) -> Result<(), SealError>;
 
     /// True when sealing changes nothing (NULL, PLAIN): then a payload may be sent from where it lies, without a copy,

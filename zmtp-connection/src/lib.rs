@@ -102,14 +102,14 @@ pub use zmtp_codec::{CredentialsError, PlainCredentials};
 #[cfg(any(feature = "curve", feature = "blake3"))]
 pub use zmtp_codec::{
     Entropy,
-    keys::{Certificate, CertificateError, KeyError, KeyPair, PublicKey, SecretKey},
+    keys::{Certificate, CertificateError, KeyCountError, KeyError, KeyPair, PublicKey, SecretKey},
 };
 #[cfg(feature = "blake3")]
 pub use zmtp_mechanism_blake3::{Blake3Client, Blake3Server};
 #[cfg(feature = "blake3zmq")]
 pub use zmtp_mechanism_blake3::{Blake3ZmqClient, Blake3ZmqServer};
 #[cfg(feature = "curve")]
-pub use zmtp_mechanism_curve::{CurveClient, CurveServer, KeyCountError};
+pub use zmtp_mechanism_curve::{CurveClient, CurveServer};
 #[cfg(feature = "null")]
 pub use zmtp_mechanism_null::Null;
 #[cfg(feature = "plain")]

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use blake3_support::{
-    Tested, client, client_key, client_of_another_server, client_with, greeting, in_both_suites, public, server,
+    Tested, client, client_key, client_of_another_server, client_with, greeting, in_both_suites, keys, public, server,
     server_greeting, server_key,
 };
 use net_support::{Counting, End, ends};
@@ -33,6 +33,7 @@ in_both_suites! {
     a_client_with_another_server_key_fails_on_both_sides_and_reaches_no_judge,
     a_client_asks_its_authenticator_once_about_the_server_that_it_has_found,
     a_client_refuses_a_server_in_silence,
+    of_several_server_keys_each_opens_the_door_and_none_is_mistaken_for_another,
     a_server_without_a_judge_lets_nobody_in,
     more_half_open_clients_than_there_are_places_are_turned_away_in_silence,
     it_works_as_a_mechanism_chosen_at_run_time_on_either_side,
@@ -229,6 +230,16 @@ async fn a_client_asks_its_authenticator_once_about_the_server_that_it_has_found
     works(ours, theirs).await;
 }
 
+async fn of_several_server_keys_each_opens_the_door_and_none_is_mistaken_for_another<S: Tested>() {
+    let server = Server::<S>::with_keys([keys(BOB), keys([0x51; 32])]).unwrap();
+    for secret in [BOB, [0x51; 32]] {
+        let client = Client::<S>::new(*keys(secret).public_key(), keys([1; 32]));
+        let (ours, theirs) = knock(&server, &client, &AllowAny).await;
+        assert_eq!(theirs.as_ref().unwrap().peer().public_key(), Some(&public(secret)));
+        works(ours, theirs).await;
+    }
+}
+
 /// The handshake is over by then, and what is not sealed would break the protocol.
 async fn a_client_refuses_a_server_in_silence<S: Tested>() {
     for verdict in [Verdict::deny(), Verdict::internal_error(), Verdict::try_later()] {
@@ -363,12 +374,9 @@ async fn a_side_with_another_mechanism_and_ours_refuse_each_other<S: Tested>() {
     #[cfg(feature = "curve")]
     {
         // With the very same keys.
-        let curve = zmtp_connection::CurveServer::new(blake3_support::keys([0x51; 32]));
+        let curve = zmtp_connection::CurveServer::new(keys([0x51; 32]));
         refuse_each_other(&curve, &client::<S>()).await;
-        let curve = zmtp_connection::CurveClient::new(
-            *blake3_support::keys([0x51; 32]).public_key(),
-            blake3_support::keys([0x3c; 32]),
-        );
+        let curve = zmtp_connection::CurveClient::new(*keys([0x51; 32]).public_key(), keys([0x3c; 32]));
         refuse_each_other(&server::<S>(), &curve).await;
     }
 }

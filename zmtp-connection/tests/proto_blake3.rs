@@ -6,6 +6,8 @@
 mod blake3_support;
 mod support;
 
+use std::time::Duration;
+
 use blake3_support::{
     Side, Tested, answer, client, client_key, client_of_another_server, greeted, greeting, in_both_suites, introduced,
     server, server_before_hello, server_greeting, server_key,
@@ -29,6 +31,7 @@ in_both_suites! {
     an_error_from_the_server_ends_the_clients_handshake_at_either_step,
     each_refusal_is_told_in_the_clear_or_not_at_all,
     socket_types_that_do_not_fit_are_told_to_who_is_let_in_and_not_to_strangers,
+    a_cookie_that_comes_back_too_late_is_refused,
     a_client_with_another_server_key_is_not_answered,
     a_recorded_session_played_again_is_refused,
     a_recorded_server_is_refused_by_a_client,
@@ -132,7 +135,8 @@ fn a_handshake_in_pieces_of_any_size_completes_on_both_sides<S: Tested>() {
 
 // ─── commands that are not right ─────────────────────────────────────────────────────────────────────────────────────
 
-/// K01, K07, K28: the header is enough.
+/// K01 (a HELLO of another size), K07 (a WELCOME of another size) and K28 (a peer of an older draft, whose HELLO has 200 octets):
+/// the header is enough.
 fn a_command_of_a_wrong_size_is_refused_from_its_header<S: Tested>() {
     at_every_step::<S>(|step, (least, most), _, outcome| {
         for wrong in [0, least - 1, most + 1, 1 << 20, i64::MAX.unsigned_abs()] {
@@ -196,7 +200,8 @@ fn a_command_out_of_turn_is_refused_by_its_name<S: Tested>() {
     });
 }
 
-/// K02 to K06, K10 to K12, K15, at every octet of every command.
+/// Of HELLO the version (K02), the padding (K03), C' and the box (K05); the box of WELCOME (K07); of INITIATE the cookie (K10),
+/// the box (K11) and the vouch in it (K12); READY (K15).
 fn a_changed_octet_anywhere_in_a_command_is_seen<S: Tested>() {
     let (pull, push) = (pull(), push());
     let (server, client) = (server::<S>(), client::<S>());
@@ -275,7 +280,7 @@ fn an_error_from_a_client_is_refused<S: Tested>() {
     });
 }
 
-/// K26.
+/// K26: ERROR, in the clear, during the handshake.
 fn an_error_from_the_server_ends_the_clients_handshake_at_either_step<S: Tested>() {
     at_every_step::<S>(|step, _, _, outcome| {
         if !step.starts_with("the client") {
@@ -342,6 +347,23 @@ fn a_client_with_another_server_key_is_not_answered<S: Tested>() {
     assert_eq!(server.half_open(), 0);
 }
 
+/// With each command the mechanism is told the time that the core was told: what makes cookies lives for two minutes at most.
+fn a_cookie_that_comes_back_too_late_is_refused<S: Tested>() {
+    for (seconds, in_time) in [(119, true), (120, false)] {
+        let (pull, push) = (pull(), push());
+        let (server, client) = (server::<S>(), client::<S>());
+        let (mut ours, _, initiate) = introduced((&pull, &server), (&push, &client));
+        ours.receive(&initiate);
+        match ours.advance(NOW + Duration::from_secs(seconds)) {
+            Outcome::Authorize(_) => assert!(in_time, "{seconds} s"),
+            outcome => {
+                assert!(!in_time, "{seconds} s");
+                assert_eq!(mechanism_error(&silently(outcome)), &forged("INITIATE"));
+            }
+        }
+    }
+}
+
 /// What a client has said to a server, and the server to the client.
 struct Recording {
     hello: Vec<u8>,
@@ -369,7 +391,7 @@ fn record<S: Tested>(ours: &Server<S>) -> Recording {
     Recording { hello, initiate, payment, from_server }
 }
 
-/// K09. The server that is asked again has the same keys and the same cookie keys; no time has passed.
+/// K09: a recorded HELLO and INITIATE. The server that is asked again has the same keys and the same cookie keys; no time has passed.
 fn a_recorded_session_played_again_is_refused<S: Tested>() {
     let server = server::<S>();
     let dealer = ConnectionConfig::new(SocketType::Dealer);

@@ -9,7 +9,9 @@ mod support;
 use blake3_support::{Side, Tested, client, in_both_suites, server};
 use bytes::{BufMut, Bytes};
 use support::{Event, Interface, Pair, Reader, decode, decode_until, drain, split_frame, wire};
-use zmtp_connection::codec::{Command, Group, HeartbeatContext, OpenError, Ping, SocketType, Ttl, UnknownCommand};
+use zmtp_connection::codec::{
+    Command, FrameError, Group, HeartbeatContext, OpenError, Ping, SocketType, Ttl, UnknownCommand,
+};
 use zmtp_connection::proto::{Decoded, LARGE_BODY};
 use zmtp_connection::{ConnectionConfig, DecodeError, EncodedMessage, Limits, PushError};
 use zmtp_mechanism_blake3::ChachaPoly;
@@ -19,6 +21,7 @@ in_both_suites! {
     what_the_wire_shows_is_kind_and_length,
     one_changed_bit_anywhere_ends_the_connection_and_nothing_of_the_frame_is_seen,
     nothing_of_a_message_is_delivered_whose_second_part_was_changed,
+    a_command_with_more_ends_the_connection,
     what_we_have_sent_is_not_accepted_from_the_peer,
     frames_in_the_clear_end_the_connection_and_no_ping_is_answered,
     a_header_that_is_longer_than_it_need_be_ends_the_connection,
@@ -143,7 +146,7 @@ fn what_the_wire_shows_is_kind_and_length<S: Tested>() {
 
 // ─── what was changed on the way ─────────────────────────────────────────────────────────────────────────────────────
 
-/// K16, K17, K20, K23.
+/// K16 (the bit MORE or COMMAND), K17 (the length), K20 (the tag), K23 (a reserved bit).
 fn one_changed_bit_anywhere_ends_the_connection_and_nothing_of_the_frame_is_seen<S: Tested>() {
     let len = 2 + 3 + S::OVERHEAD;
     for at in 0..len {
@@ -167,7 +170,7 @@ fn one_changed_bit_anywhere_ends_the_connection_and_nothing_of_the_frame_is_seen
     }
 }
 
-/// K20: the parts before it were in order, and are discarded.
+/// K20 (a tag with a flipped bit): the parts before it were in order, and are discarded.
 fn nothing_of_a_message_is_delivered_whose_second_part_was_changed<S: Tested>() {
     for parts in [["first", "second", "third"].map(Vec::from), [40_000, 70_000, 9].map(body)] {
         for interface in [Interface::Owned, Interface::Lent] {
@@ -189,6 +192,17 @@ fn nothing_of_a_message_is_delivered_whose_second_part_was_changed<S: Tested>() 
     }
 }
 
+/// K24: COMMAND with MORE, which is no kind of frame.
+fn a_command_with_more_ends_the_connection<S: Tested>() {
+    for (mut from, mut to) in dealers::<S>() {
+        let frames = sealed(&mut from, &["before", "abc"]);
+        let mut octets = frames.concat();
+        octets[frames[0].len()] |= 0x05;
+        let error = ends(&mut to, &octets, &["before"]);
+        assert_eq!(error, DecodeError::Frame(FrameError::CommandWithMore { flags: 0x05 }));
+    }
+}
+
 /// Each direction has a key of its own.
 fn what_we_have_sent_is_not_accepted_from_the_peer<S: Tested>() {
     for (mut ours, _) in dealers::<S>() {
@@ -197,7 +211,7 @@ fn what_we_have_sent_is_not_accepted_from_the_peer<S: Tested>() {
     }
 }
 
-/// K19, K25.
+/// K19 (a body that is shorter than a tag) and K25 (a command in the clear after READY).
 fn frames_in_the_clear_end_the_connection_and_no_ping_is_answered<S: Tested>() {
     let plain: [Vec<u8>; 9] = [
         Vec::new(),
@@ -225,7 +239,7 @@ fn frames_in_the_clear_end_the_connection_and_no_ping_is_answered<S: Tested>() {
     }
 }
 
-/// K18.
+/// K18: a length that is not in its shortest form.
 fn a_header_that_is_longer_than_it_need_be_ends_the_connection<S: Tested>() {
     for (mut from, mut to) in dealers::<S>() {
         let octets = sealed(&mut from, &["x"]).concat();
@@ -235,7 +249,7 @@ fn a_header_that_is_longer_than_it_need_be_ends_the_connection<S: Tested>() {
     }
 }
 
-/// K21, K22: with the suite that binds positions.
+/// K21 (frames swapped, repeated or dropped) and K22 (an empty frame repeated), with the suite that binds positions.
 #[test]
 fn a_frame_that_was_dropped_repeated_or_swapped_ends_the_connection() {
     let orders: [(&[usize], &[&str]); 5] =
@@ -249,7 +263,7 @@ fn a_frame_that_was_dropped_repeated_or_swapped_ends_the_connection() {
     }
 }
 
-/// K22: the weakness of the other suite, which it cannot be rid of under its name. Whoever is on the path can do this.
+/// K22 (an empty frame repeated): the weakness of the other suite, which it cannot be rid of under its name. Whoever is on the path can do this.
 #[cfg(feature = "blake3zmq")]
 #[test]
 fn the_suite_of_old_peers_delivers_an_empty_message_as_often_as_it_is_repeated() {

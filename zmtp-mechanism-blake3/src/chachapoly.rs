@@ -77,9 +77,9 @@ impl FrameCipher for ChachaPolyFrames {
         let number = self.number;
         // Whatever comes of it, this number is used.
         self.number = number.checked_add(1).ok_or(SealError::NoncesExhausted)?;
-        debug_assert_eq!(body.len(), payload.len() + TAG, "a body is its plaintext and its tag");
-        // A body of another length, or one beyond the 256 GiB that the cipher takes, is none that anybody opens.
-        self.cipher.seal(number, header, payload, body).ok_or(SealError::NoncesExhausted)
+        self.cipher
+            .seal(number, header, payload, body)
+            .ok_or(SealError::Misuse("the body is not as long as was planned, or longer than 256 GiB"))
     }
 
     fn open(&mut self, header: &[u8], body: &mut [u8]) -> Result<(), OpenError> {

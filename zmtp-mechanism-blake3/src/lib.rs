@@ -39,7 +39,7 @@ pub use server::{Server, ServerHandshake};
 pub use session::{Blake3Opener, Blake3Sealer};
 pub use suite::Suite;
 pub use zmtp_codec::Entropy;
-pub use zmtp_codec::keys::{Certificate, CertificateError, KeyError, KeyPair, PublicKey, SecretKey};
+pub use zmtp_codec::keys::{Certificate, CertificateError, KeyCountError, KeyError, KeyPair, PublicKey, SecretKey};
 
 /// A client of `BLAKE3-CHACHAPOLY`.
 pub type Blake3Client = Client<ChachaPoly>;

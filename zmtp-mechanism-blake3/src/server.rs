@@ -12,7 +12,7 @@ use core::ops::RangeInclusive;
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
-use zmtp_codec::keys::{KeyPair, PublicKey, SecretKey, SharedSecret};
+use zmtp_codec::keys::{KeyCountError, KeyPair, PublicKey, SecretKey, ServerKeys, SharedSecret};
 use zmtp_codec::{
     Claim, Command, Commands, Credentials, Entropy, HalfOpen, HalfOpenGuard, Handshake, HandshakeContext, Mechanism,
     MechanismError, MechanismName, Progress, Properties, Role, Session, Verdict, WireCommand,
@@ -38,7 +38,7 @@ const HALF_OPEN: usize = 4096;
 /// handshakes together.
 #[derive(Clone, Debug)]
 pub struct Server<S> {
-    keys: Arc<KeyPair>,
+    keys: ServerKeys,
     entropy: Entropy,
     cookie_keys: CookieKeys,
     half_open: HalfOpen,
@@ -46,11 +46,27 @@ pub struct Server<S> {
 }
 
 impl<S: Suite> Server<S> {
+    /// Key pairs on one server, at most: each is one more scalar multiplication for a HELLO that nobody can open.
+    pub const MAX_KEYS: usize = ServerKeys::MAX;
+
     /// A server that clients know by the public key in `keys`.
     #[must_use]
-    pub fn new(keys: impl Into<Arc<KeyPair>>) -> Self {
+    pub fn new(keys: KeyPair) -> Self {
+        Self::of(keys.into())
+    }
+
+    /// A server that clients know by one of several keys, so that a new one can be introduced while clients still
+    /// use the old one. Put the one that most clients use first: they are tried in this order.
+    ///
+    /// # Errors
+    /// [`KeyCountError`] when it is none, or more than [`MAX_KEYS`](Self::MAX_KEYS).
+    pub fn with_keys(keys: impl IntoIterator<Item = KeyPair>) -> Result<Self, KeyCountError> {
+        ServerKeys::new(keys).map(Self::of)
+    }
+
+    fn of(keys: ServerKeys) -> Self {
         Self {
-            keys: keys.into(),
+            keys,
             entropy: Entropy::os(),
             cookie_keys: CookieKeys::default(),
             half_open: HalfOpen::new(HALF_OPEN),
@@ -78,10 +94,9 @@ impl<S: Suite> Server<S> {
         self
     }
 
-    /// The key that clients may know us by.
-    #[must_use]
-    pub fn public_key(&self) -> &PublicKey {
-        self.keys.public_key()
+    /// The keys that clients may know us by, in the order in which they are tried.
+    pub fn public_keys(&self) -> impl ExactSizeIterator<Item = &PublicKey> {
+        self.keys.iter().map(KeyPair::public_key)
     }
 
     /// Half-open handshakes at this moment.
@@ -133,6 +148,8 @@ enum State {
 struct Welcomed {
     /// It lives for as long as somebody has it.
     cookie_key: Arc<CookieKey>,
+    /// The one of our keys that opened the HELLO.
+    our_key: PublicKey,
     cookie_nonce: [u8; NONCE],
     h2: Transcript,
     place: HalfOpenGuard,
@@ -205,13 +222,15 @@ impl<S: Suite> Server<S> {
         let hello = Hello::parse::<S>(command)?;
         let place = self.half_open.enter().ok_or(MechanismError::Busy)?;
         let their_transient = PublicKey::from_bytes(hello.transient).map_err(|_| FORGED)?;
-        let dh1 = self.keys.secret_key().diffie_hellman(&their_transient).ok_or(FORGED)?;
-        let (key, nonce) = hello_box::<S>(&dh1, hello.transient);
-        let mut boxed = hello.boxed.to_vec();
-        let zeros = S::open(&key, &nonce, HELLO.as_bytes(), &mut boxed).ok_or(FORGED)?;
-        if *zeros != ZEROS {
-            return Err(FORGED);
-        }
+        // Zeros under two keys at once cannot be made, so at most one of ours fits.
+        let fits = |keys: &KeyPair| {
+            let dh1 = keys.secret_key().diffie_hellman(&their_transient)?;
+            let (key, nonce) = hello_box::<S>(&dh1, hello.transient);
+            let mut boxed = hello.boxed.to_vec();
+            let zeros = S::open(&key, &nonce, HELLO.as_bytes(), &mut boxed)?;
+            (*zeros == ZEROS).then_some((*keys.public_key(), dh1))
+        };
+        let (our_key, dh1) = self.keys.iter().find_map(fits).ok_or(FORGED)?;
         let h1 = h0.and(command.wire());
 
         let transient = crate::transient(&self.entropy)?;
@@ -233,7 +252,7 @@ impl<S: Suite> Server<S> {
         data.extend(welcome_nonce.iter().flatten());
         S::seal(&key, &nonce, WELCOME.as_bytes(), &plain, &mut data);
         let h2 = h1.and(out.push(WELCOME, &[&data]));
-        Ok(Welcomed { cookie_key, cookie_nonce, h2, place })
+        Ok(Welcomed { cookie_key, our_key, cookie_nonce, h2, place })
     }
 
     /// Opens an INITIATE, and with it all that was put in the cookie. Costs two scalar multiplications.
@@ -263,7 +282,7 @@ impl<S: Suite> Server<S> {
         let dh3 = our_transient.diffie_hellman(&client_key).ok_or(FORGED)?;
         let (key, nonce) = vouch_box::<S>(&dh3, welcomed.h2);
         let vouched = S::open(&key, &nonce, VOUCH.as_bytes(), vouch).ok_or(FORGED)?;
-        let expected = [*their_transient.as_bytes(), *self.keys.public_key().as_bytes()];
+        let expected = [*their_transient.as_bytes(), *welcomed.our_key.as_bytes()];
         if !bool::from(vouched.ct_eq(expected.as_flattened())) {
             return Err(FORGED);
         }

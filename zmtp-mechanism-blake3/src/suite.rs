@@ -96,7 +96,8 @@ pub trait FrameCipher: Send + Sync + 'static {
     /// Writes ciphertext and tag of `payload` to `body`, authenticating `header`.
     ///
     /// # Errors
-    /// [`SealError::NoncesExhausted`] when all numbers were used.
+    /// [`SealError::NoncesExhausted`] when all numbers were used. [`SealError::Misuse`] where `body` is not as long as payload
+    /// and tag, and then nothing was written to it.
     fn seal(&mut self, header: &[u8], payload: &[u8], body: &mut [u8]) -> Result<(), SealError>;
 
     /// Opens `body` in place, whose plaintext is then in front of its tag.

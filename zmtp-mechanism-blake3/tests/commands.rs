@@ -48,18 +48,21 @@ fn hello_refused<S: Tested>(change: impl FnOnce(&mut scripted::Hello<S>)) -> Mec
     refused(listening(&server::<S>()), &hello.body())
 }
 
+/// K02: a HELLO whose version is not 1.0.
 fn a_hello_of_another_version_is_refused<S: Tested>() {
     for version in [[0, 0], [0, 1], [1, 1], [2, 0], [3, 0], [0xff, 0xff]] {
         assert_eq!(hello_refused::<S>(|hello| hello.version = version), HELLO_VERSION, "{version:?}");
     }
 }
 
+/// K03: a HELLO whose padding is not zero.
 fn a_hello_with_anything_in_its_padding_is_refused<S: Tested>() {
     for place in 0..S::ZEROS {
         assert_eq!(hello_refused::<S>(|hello| hello.padding[place] = 1), HELLO_PADDING, "octet {place}");
     }
 }
 
+/// K06: a HELLO in whose box there are not 64 zeros.
 fn a_hello_with_anything_but_zeros_in_its_box_is_refused<S: Tested>() {
     for place in 0..64 {
         assert_eq!(hello_refused::<S>(|hello| hello.text[place] = 0x80), cryptographic("HELLO"), "octet {place}");
@@ -75,6 +78,7 @@ fn a_hello_with_a_box_for_another_key_is_refused<S: Tested>() {
 
 // ─── WELCOME ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// K07 (a WELCOME of another size): sealed so by the server itself.
 fn a_welcome_of_another_size_is_refused_also_if_its_box_opens<S: Tested>() {
     for len in [0, 135, 24 + 96 + S::TAG_LEN - 1, 24 + 96 + S::TAG_LEN + 1] {
         let (handshake, hello) = greeted(&client::<S>());
@@ -314,6 +318,7 @@ fn low_order_points() -> Vec<[u8; 32]> {
 /// What the attack lives on: who agrees with such a point agrees with everybody, on zero.
 const SHARED_WITH_ALL: [u8; 32] = [0; 32];
 
+/// K04: a HELLO whose C' is of low order.
 fn a_low_order_transient_key_in_hello_is_refused<S: Tested>() {
     for point in low_order_points() {
         let attack = |hello: &mut scripted::Hello<S>| (hello.shown, hello.dh1) = (point, SHARED_WITH_ALL);
@@ -321,6 +326,7 @@ fn a_low_order_transient_key_in_hello_is_refused<S: Tested>() {
     }
 }
 
+/// K08: a WELCOME whose S' is of low order.
 fn a_low_order_transient_key_in_welcome_is_refused<S: Tested>() {
     for point in low_order_points() {
         let (handshake, hello) = greeted(&client::<S>());
@@ -330,6 +336,7 @@ fn a_low_order_transient_key_in_welcome_is_refused<S: Tested>() {
     }
 }
 
+/// K13: an INITIATE whose C is of low order.
 fn a_low_order_key_in_initiate_is_refused<S: Tested>() {
     for point in low_order_points() {
         let (handshake, honest) = welcomed(&server::<S>());

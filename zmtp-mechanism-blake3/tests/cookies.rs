@@ -80,6 +80,7 @@ fn play<S: Tested>(handshake: ServerHandshake<S>, recording: &Recording) -> (Mec
     }
 }
 
+/// K09 (a recorded HELLO and INITIATE, or the cookie of another connection): the recording.
 fn a_recorded_session_is_refused_on_a_new_connection<S: Tested>() {
     let (client, server) = fresh::<S>();
     let recording = record(&client, &server);
@@ -151,6 +152,7 @@ fn with_cookie<S: Tested>(change: impl FnOnce([Vec<u8>; 2]) -> Vec<u8>) -> Mecha
     refused(handshake, &body)
 }
 
+/// K09 (a recorded HELLO and INITIATE, or the cookie of another connection): the cookie.
 fn the_cookie_of_another_connection_is_refused<S: Tested>() {
     assert_eq!(with_cookie::<S>(|[_, other]| other), cryptographic("INITIATE"));
 }
@@ -162,6 +164,7 @@ fn a_nonce_and_a_box_of_two_cookies_do_not_go_together<S: Tested>() {
     assert_eq!(own_box, cryptographic("INITIATE"));
 }
 
+/// K10 (a cookie that was tampered with, or whose key was replaced twice): tampered with.
 fn a_cookie_that_the_server_did_not_make_is_refused<S: Tested>() {
     for octet in [0x00, 0xa5, 0xff] {
         let all_forged = with_cookie::<S>(|[own, _]| vec![octet; own.len()]);
@@ -210,6 +213,7 @@ fn a_cookie_lives_on_under_the_key_before<S: Tested>() {
     }
 }
 
+/// K10 (a cookie that was tampered with, or whose key was replaced twice): replaced.
 fn a_cookie_expires_with_the_second_rotation<S: Tested>() {
     let server = server::<S>();
     let (handshake, initiate) = welcomed_at(&server, seconds(0));
@@ -244,6 +248,7 @@ fn a_cookie_of_the_end_of_a_period_lives_for_one_more<S: Tested>() {
 
 // ─── one INITIATE ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// K14: a second INITIATE on the same connection.
 fn a_connection_has_one_initiate<S: Tested>() {
     let (handshake, honest) = welcomed(&server::<S>());
     let initiate = honest.body();

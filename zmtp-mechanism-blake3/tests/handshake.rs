@@ -44,6 +44,11 @@ on_each_suite![
     verdict_400_sends_its_error_in_the_clear,
     verdict_500_sends_its_error_in_the_clear,
     a_refused_client_of_ours_learns_the_reason,
+    a_client_may_know_a_server_by_any_of_four_keys,
+    a_client_that_knows_none_of_the_four_keys_is_refused,
+    a_server_has_neither_no_key_nor_five,
+    a_vouch_names_the_key_that_opened_the_hello_and_no_other_of_the_server,
+    a_welcome_by_another_key_of_the_server_is_refused_by_the_client,
     a_client_with_a_wrong_server_key_is_refused_by_the_server,
     a_server_with_another_key_is_refused_by_the_client,
     a_vouch_for_another_transient_key_is_refused,
@@ -77,9 +82,10 @@ fn both_sides_have_the_name_of_the_suite_and_their_roles<S: Tested>() {
 fn both_sides_tell_the_keys_they_were_made_with<S: Tested>() {
     assert_eq!(client::<S>().public_key().as_bytes(), &public(&CLIENT_SECRET));
     assert_eq!(client::<S>().server_key().as_bytes(), &public(&SERVER_SECRET));
-    assert_eq!(server::<S>().public_key().as_bytes(), &public(&SERVER_SECRET));
+    assert!(server::<S>().public_keys().map(|key| *key.as_bytes()).eq([public(&SERVER_SECRET)]));
 }
 
+/// K01 (a HELLO of another size): by these bounds a connection refuses it from its header.
 fn each_state_of_the_server_admits_the_sizes_of_its_command_only<S: Tested>() {
     let [hello, _, initiate, _] = S::SIZES.map(|size| size as u64);
     let handshake = listening(&server::<S>());
@@ -276,6 +282,62 @@ fn a_refused_client_of_ours_learns_the_reason<S: Tested>() {
 
 // ─── which key ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const FOUR: [[u8; 32]; 4] = [[0x11; 32], [0x12; 32], [0x13; 32], [0x14; 32]];
+
+fn server_of_four<S: Tested>() -> Server<S> {
+    Server::with_keys(FOUR.map(key_pair)).unwrap()
+}
+
+fn a_client_may_know_a_server_by_any_of_four_keys<S: Tested>() {
+    let server = server_of_four::<S>();
+    assert!(server.public_keys().map(|key| *key.as_bytes()).eq(FOUR.map(|secret| public(&secret))));
+    for secret in FOUR {
+        let client = Client::<S>::new(*key_pair(secret).public_key(), key_pair(CLIENT_SECRET));
+        let mut pair = Pair::new(&client, &server);
+        assert_eq!(pair.client.public_key, Some(public(&secret)));
+        assert_both_talk(&mut pair);
+    }
+}
+
+fn a_client_that_knows_none_of_the_four_keys_is_refused<S: Tested>() {
+    let server = server_of_four::<S>();
+    assert_eq!(refused(listening(&server), &scripted_client::<S>().hello().body()), cryptographic("HELLO"));
+    assert_eq!(server.half_open(), 0);
+}
+
+fn a_server_has_neither_no_key_nor_five<S: Tested>() {
+    let error = Server::<S>::with_keys([]).unwrap_err();
+    assert_eq!(error.to_string(), "a server has 1 to 4 key pairs, not none");
+    let error = Server::<S>::with_keys((1..=5).map(|octet| key_pair([octet; 32]))).unwrap_err();
+    assert_eq!(error.to_string(), "a server has 1 to 4 key pairs, not more");
+}
+
+fn a_vouch_names_the_key_that_opened_the_hello_and_no_other_of_the_server<S: Tested>() {
+    let server = server_of_four::<S>();
+    for greeted in FOUR {
+        for vouched in FOUR {
+            let client = ScriptedClient::<S>::new(public(&greeted));
+            let hello = client.hello().body();
+            let (handshake, welcome) = answered(listening(&server), &hello);
+            let honest = client.initiate(&hello, &welcome, b"");
+            let initiate = scripted::Initiate { vouched_server: public(&vouched), ..honest };
+            if greeted == vouched {
+                asked(handshake, &initiate.body());
+            } else {
+                assert_eq!(refused(handshake, &initiate.body()), cryptographic("INITIATE"));
+            }
+        }
+    }
+}
+
+/// Also if all else of it is in order: it proves the key that the HELLO was for.
+fn a_welcome_by_another_key_of_the_server_is_refused_by_the_client<S: Tested>() {
+    let client = Client::<S>::new(*key_pair(FOUR[0]).public_key(), key_pair(CLIENT_SECRET));
+    let (handshake, hello) = greeted(&client);
+    let other = ScriptedServer::<S>::new(FOUR[1]);
+    assert_eq!(refused(handshake, &other.welcome(&hello).body()), cryptographic("WELCOME"));
+}
+
 fn a_client_with_a_wrong_server_key_is_refused_by_the_server<S: Tested>() {
     let client = Client::<S>::new(*key_pair([0x99; 32]).public_key(), key_pair(CLIENT_SECRET));
     let (_, hello) = greeted(&client);
@@ -294,10 +356,12 @@ fn initiate_refused<S: Tested>(change: impl FnOnce(&mut scripted::Initiate<S>)) 
     assert_eq!(refused(handshake, &initiate.body()), cryptographic("INITIATE"));
 }
 
+/// K12 (a vouch for another C' or S): C'.
 fn a_vouch_for_another_transient_key_is_refused<S: Tested>() {
     initiate_refused::<S>(|initiate| initiate.vouched_transient = public(&[0x99; 32]));
 }
 
+/// K12 (a vouch for another C' or S): S.
 fn a_vouch_for_another_server_is_refused<S: Tested>() {
     initiate_refused::<S>(|initiate| initiate.vouched_server = public(&[0x99; 32]));
 }
@@ -428,6 +492,7 @@ fn an_error_from_the_client_is_unexpected<S: Tested>() {
     assert_eq!(refused(welcomed(&server::<S>()).0, &error("400")), unexpected("INITIATE", "ERROR"));
 }
 
+/// K26 (ERROR, in the clear, during the handshake): in the place of WELCOME.
 fn an_error_in_place_of_welcome_tells_its_reason<S: Tested>() {
     for reason in ["400", "", "no such server"] {
         let (handshake, _) = greeted(&client::<S>());
@@ -436,6 +501,7 @@ fn an_error_in_place_of_welcome_tells_its_reason<S: Tested>() {
     }
 }
 
+/// K26 (ERROR, in the clear, during the handshake): in the place of READY.
 fn an_error_in_place_of_ready_tells_its_reason<S: Tested>() {
     for reason in ["400", "", "client key not authorized"] {
         let (handshake, _) = initiated(&client::<S>());

@@ -5,6 +5,7 @@
 mod support;
 
 use core::fmt::{Debug, Write as _};
+use core::time::Duration;
 
 use support::scripted::agree;
 use support::vectors::{Vectors, field};
@@ -135,7 +136,8 @@ fn show_all<S: Tested>(client: &Client<S>, server: &Server<S>, secrets: &Secrets
     // As a connection sees it, with what is around it.
     let header = FrameHeader::new(FrameKind::Command, ready.len() as u64).encode();
     let wire = [&header, &ready[..]].concat();
-    let progress = at_client.handle(WireCommand::new(&wire, header.len()), &mut Commands::new()).unwrap();
+    let progress =
+        at_client.handle(WireCommand::new(&wire, header.len(), Duration::ZERO), &mut Commands::new()).unwrap();
     secrets.check(&progress);
     let Progress::Complete(mut at_client) = progress else { panic!("{progress:?}") };
     for session in [&mut at_client, &mut at_server] {
@@ -199,6 +201,9 @@ fn no_error_shows_a_secret<S: Tested>() {
         secrets.check(&error);
         assert_eq!(secrets.shown_in(&error.to_string()), None, "{error}");
     }
+    let error = Server::<S>::with_keys((0..5).map(|_| key_pair(SERVER_SECRET))).unwrap_err();
+    secrets.check(&error);
+    assert_eq!(secrets.shown_in(&error.to_string()), None, "{error}");
     let mut pair = Pair::<S>::usual();
     let error = open::<S>(&mut pair.server.opener, &[&[0, 40], &[0x51; 40][..]].concat()).unwrap_err();
     secrets.check(&error);

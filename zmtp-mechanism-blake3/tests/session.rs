@@ -24,6 +24,7 @@ on_each_suite![
     the_same_payload_is_never_sealed_to_the_same_octets,
     more_than_seventy_thousand_frames_arrive,
     a_flipped_bit_of_the_header_is_noticed,
+    a_command_with_more_is_refused_also_if_the_peer_has_sealed_it,
     a_header_that_is_longer_than_it_needs_to_be_is_refused,
     a_flipped_bit_of_the_body_is_noticed_and_changes_nothing,
     a_frame_cut_or_extended_is_forged,
@@ -132,6 +133,8 @@ fn more_than_seventy_thousand_frames_arrive<S: Tested>() {
 
 // ─── the header is authenticated ─────────────────────────────────────────────────────────────────────────────────────
 
+/// In transit: K16 (the bit MORE or COMMAND flipped), K17 (the length altered), K23 (a reserved bit set), K24 (COMMAND with
+/// MORE).
 fn a_flipped_bit_of_the_header_is_noticed<S: Tested>() {
     for (kind, len) in KINDS.into_iter().flat_map(|kind| [(kind, 0), (kind, 5), (kind, 300)]) {
         let mut pair = Pair::<S>::usual();
@@ -152,6 +155,19 @@ fn a_flipped_bit_of_the_header_is_noticed<S: Tested>() {
     }
 }
 
+/// K24 (COMMAND with MORE): whatever kind a connection would take it for.
+fn a_command_with_more_is_refused_also_if_the_peer_has_sealed_it<S: Tested>() {
+    for (kind, len) in KINDS.into_iter().flat_map(|kind| [(kind, 0), (kind, 5), (kind, 300)]) {
+        let mut pair = Pair::<S>::usual();
+        let mut header = FrameHeader::new(kind, (len + S::TAG_LEN) as u64).encode().to_vec();
+        header[0] |= 0x05;
+        let mut body = vec![0; len + S::TAG_LEN];
+        pair.client.sealer.seal(&header, kind, &octets(len), &mut body).unwrap();
+        assert_eq!(open_behind::<S>(&mut pair.server.opener, &header, kind, &body), Err(LONG_WINDED_FRAME));
+    }
+}
+
+/// K18: a length that is not in its shortest form.
 fn a_header_that_is_longer_than_it_needs_to_be_is_refused<S: Tested>() {
     for len in [0, 1, 255 - S::TAG_LEN] {
         let mut pair = Pair::<S>::usual();
@@ -175,6 +191,7 @@ fn a_header_that_is_longer_than_it_needs_to_be_is_refused<S: Tested>() {
 
 // ─── forgery ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// K20 (a tag with a flipped bit), and every other bit of a body.
 fn a_flipped_bit_of_the_body_is_noticed_and_changes_nothing<S: Tested>() {
     let mut pair = Pair::<S>::usual();
     for payload in [&b""[..], b"the payload of this one", &octets(70)] {
@@ -211,6 +228,7 @@ fn a_frame_cut_or_extended_is_forged<S: Tested>() {
     assert_eq!(open::<S>(&mut pair.server.opener, &genuine), data(&octets(100)));
 }
 
+/// K19: a body that is shorter than a tag.
 fn a_body_that_is_shorter_than_a_tag_is_malformed<S: Tested>() {
     let mut pair = Pair::<S>::usual();
     for len in 0..S::TAG_LEN {
@@ -236,6 +254,7 @@ fn a_frame_of_another_connection_of_the_same_peers_is_forged<S: Tested>() {
     assert_eq!(open::<S>(&mut other.client.opener, &frame), Err(OpenError::Forged));
 }
 
+/// K25 (a command in the clear after READY), and messages.
 fn a_frame_in_the_clear_is_forged<S: Tested>() {
     let mut pair = Pair::<S>::usual();
     for len in [S::TAG_LEN, 100, 300] {

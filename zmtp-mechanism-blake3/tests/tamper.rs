@@ -130,6 +130,7 @@ const AT_CLIENT_LAST: (&str, &str) = ("READY", "READY or ERROR");
 
 // ─── flipped ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// K05 (a HELLO whose tag is wrong), and every other octet of it.
 fn a_changed_octet_in_hello_is_refused<S: Tested>() {
     let genuine = Genuine::<S>::new();
     flip_all(
@@ -143,16 +144,19 @@ fn a_changed_octet_in_hello_is_refused<S: Tested>() {
     );
 }
 
+/// K07 (a WELCOME whose tag is wrong), and every other octet of it.
 fn a_changed_octet_in_welcome_is_refused<S: Tested>() {
     let genuine = Genuine::<S>::new();
     flip_all(|| genuine.awaiting_welcome(), AT_CLIENT_FIRST, |_| cryptographic("WELCOME"));
 }
 
+/// K10 (a cookie that was tampered with), K11 (a box of INITIATE that was), and every other octet of it.
 fn a_changed_octet_in_initiate_is_refused<S: Tested>() {
     let genuine = Genuine::<S>::new();
     flip_all(|| genuine.awaiting_initiate(), AT_SERVER_LAST, |_| cryptographic("INITIATE"));
 }
 
+/// K15 (a READY that was tampered with).
 fn a_changed_octet_in_ready_is_refused<S: Tested>() {
     let genuine = Genuine::<S>::new();
     flip_all(|| genuine.awaiting_ready(), AT_CLIENT_LAST, |_| cryptographic("READY"));
@@ -160,11 +164,13 @@ fn a_changed_octet_in_ready_is_refused<S: Tested>() {
 
 // ─── cut and extended ────────────────────────────────────────────────────────────────────────────────────────────────
 
+/// K01 (a HELLO of another size): shorter ones, if a connection lets them through.
 fn a_hello_cut_to_any_length_is_refused<S: Tested>() {
     let genuine = Genuine::<S>::new();
     cut_all(|| genuine.awaiting_hello(), AT_SERVER_FIRST, |_| HELLO_LENGTH);
 }
 
+/// K07 (a WELCOME of another size): shorter ones.
 fn a_welcome_cut_to_any_length_is_refused<S: Tested>() {
     let genuine = Genuine::<S>::new();
     cut_all(|| genuine.awaiting_welcome(), AT_CLIENT_FIRST, |_| WELCOME_LENGTH);
@@ -182,6 +188,7 @@ fn a_ready_cut_to_any_length_is_refused<S: Tested>() {
     cut_all(|| genuine.awaiting_ready(), AT_CLIENT_LAST, why);
 }
 
+/// K01 (a HELLO of another size) and K07 (a WELCOME of another size): longer ones.
 fn a_command_with_an_octet_more_is_refused<S: Tested>() {
     let genuine = Genuine::<S>::new();
     extend(|| genuine.awaiting_hello(), &HELLO_LENGTH);

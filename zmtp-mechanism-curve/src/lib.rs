@@ -57,10 +57,10 @@ mod session;
 mod wire;
 
 pub use client::{ClientHandshake, CurveClient};
-pub use server::{CurveServer, KeyCountError, ServerHandshake};
+pub use server::{CurveServer, ServerHandshake};
 pub use session::{CurveOpener, CurveSealer};
 pub use zmtp_codec::Entropy;
-pub use zmtp_codec::keys::{Certificate, CertificateError, KeyError, KeyPair, PublicKey, SecretKey};
+pub use zmtp_codec::keys::{Certificate, CertificateError, KeyCountError, KeyError, KeyPair, PublicKey, SecretKey};
 
 const NO_ENTROPY: zmtp_codec::MechanismError =
     zmtp_codec::MechanismError::Local("the operating system has no randomness to give");

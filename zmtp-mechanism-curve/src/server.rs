@@ -6,13 +6,12 @@
 //! key shared between connections would save those 32 octets, and let a recorded HELLO, INITIATE and all messages
 //! behind them be played again on another connection.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
-use zmtp_codec::keys::{KeyPair, PublicKey, SecretKey};
+use zmtp_codec::keys::{KeyCountError, KeyPair, PublicKey, SecretKey, ServerKeys};
 use zmtp_codec::{
     Claim, Command, Commands, Credentials, Entropy, HalfOpen, HalfOpenGuard, Handshake, HandshakeContext, Mechanism,
     MechanismError, MechanismName, Progress, Properties, Role, Session, Verdict, WireCommand,
@@ -43,7 +42,7 @@ const HALF_OPEN: usize = 4096;
 /// One value serves any number of connections at once, and its clones count their half-open handshakes together.
 #[derive(Clone, Debug)]
 pub struct CurveServer {
-    keys: Arc<[KeyPair]>,
+    keys: ServerKeys,
     entropy: Entropy,
     sequence: Sequence,
     half_open: HalfOpen,
@@ -51,12 +50,12 @@ pub struct CurveServer {
 
 impl CurveServer {
     /// Key pairs on one server, at most: each is one more scalar multiplication for a HELLO that nobody can open.
-    pub const MAX_KEYS: usize = 4;
+    pub const MAX_KEYS: usize = ServerKeys::MAX;
 
     /// A server that clients know by the public key in `keys`.
     #[must_use]
     pub fn new(keys: KeyPair) -> Self {
-        Self::of(Arc::new([keys]))
+        Self::of(keys.into())
     }
 
     /// A server that clients know by one of several keys, so that a new one can be introduced while clients still
@@ -65,15 +64,10 @@ impl CurveServer {
     /// # Errors
     /// [`KeyCountError`] when it is none, or more than [`MAX_KEYS`](Self::MAX_KEYS).
     pub fn with_keys(keys: impl IntoIterator<Item = KeyPair>) -> Result<Self, KeyCountError> {
-        // One more than is allowed is enough to know.
-        let keys: Vec<_> = keys.into_iter().take(Self::MAX_KEYS + 1).collect();
-        if keys.is_empty() || keys.len() > Self::MAX_KEYS {
-            return Err(KeyCountError { count: keys.len() });
-        }
-        Ok(Self::of(keys.into()))
+        ServerKeys::new(keys).map(Self::of)
     }
 
-    fn of(keys: Arc<[KeyPair]>) -> Self {
+    fn of(keys: ServerKeys) -> Self {
         Self { keys, entropy: Entropy::os(), sequence: Sequence::Increasing, half_open: HalfOpen::new(HALF_OPEN) }
     }
 
@@ -113,13 +107,6 @@ impl CurveServer {
     pub fn half_open(&self) -> usize {
         self.half_open.count()
     }
-}
-
-/// A server has one to four key pairs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a CURVE server has 1 to {max} key pairs, not {}", if *count > CurveServer::MAX_KEYS { "more" } else { "none" }, max = CurveServer::MAX_KEYS)]
-pub struct KeyCountError {
-    count: usize,
 }
 
 impl Mechanism for CurveServer {

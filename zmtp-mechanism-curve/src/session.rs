@@ -43,6 +43,9 @@ impl Sealer for CurveSealer {
     }
 
     fn seal(&mut self, _header: &[u8], kind: FrameKind, payload: &[u8], body: &mut [u8]) -> Result<(), SealError> {
+        if body.len() != payload.len() + OVERHEAD {
+            return Err(SealError::Misuse("the body is not as long as was planned"));
+        }
         let counter = self.next.ok_or(SealError::NoncesExhausted)?;
         self.next = counter.checked_add(1);
         let flags = match kind {
@@ -188,5 +191,20 @@ mod tests {
                 assert_eq!(body, [0; OVERHEAD + 1], "nothing of the frame is written");
             }
         }
+    }
+
+    #[test]
+    fn a_body_of_another_length_than_was_planned_is_a_misuse_and_stays_as_it_was() {
+        let (mut sealer, mut opener) = near_the_end(Sequence::Gapless);
+        let planned = sealer.plan(FrameKind::Last, 3).body_len();
+        for len in (0..planned).chain([planned + 1]) {
+            let mut body = vec![0xee; len];
+            let sealed = sealer.seal(&[], FrameKind::Last, b"abc", &mut body);
+            assert!(matches!(sealed, Err(SealError::Misuse(_))), "{len} octets: {sealed:?}");
+            assert_eq!(body, vec![0xee; len], "{len} octets");
+        }
+        let mut body = vec![0; planned];
+        assert_eq!(sealer.seal(&[], FrameKind::Last, b"abc", &mut body), Ok(()));
+        assert_eq!(opener.open(&[], FrameKind::Last, &mut body), Ok(Opened::new(FrameKind::Last, 33..36)));
     }
 }

@@ -222,9 +222,9 @@ fn a_client_that_knows_none_of_the_four_keys_is_refused() {
 #[test]
 fn a_server_has_neither_no_key_nor_five() {
     let error = CurveServer::with_keys([]).unwrap_err();
-    assert_eq!(error.to_string(), "a CURVE server has 1 to 4 key pairs, not none");
+    assert_eq!(error.to_string(), "a server has 1 to 4 key pairs, not none");
     let error = CurveServer::with_keys((1..=5).map(|octet| key_pair([octet; 32]))).unwrap_err();
-    assert_eq!(error.to_string(), "a CURVE server has 1 to 4 key pairs, not more");
+    assert_eq!(error.to_string(), "a server has 1 to 4 key pairs, not more");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod support;
 
 use core::fmt::{Debug, Write as _};
+use core::time::Duration;
 
 use support::vectors::Vectors;
 use support::{answered, asked, greeted_with, key_pair, let_in, listening_with, refused, seal};
@@ -115,7 +116,7 @@ fn no_public_type_shows_a_secret_at_any_stage() {
     // As a connection sees it, with what is around it.
     let header = FrameHeader::new(FrameKind::Command, ready.len() as u64).encode();
     let wire = [&header, &ready[..]].concat();
-    let progress = client.handle(WireCommand::new(&wire, header.len()), &mut Commands::new()).unwrap();
+    let progress = client.handle(WireCommand::new(&wire, header.len(), Duration::ZERO), &mut Commands::new()).unwrap();
     secrets.check(&progress);
     let Progress::Complete(mut client) = progress else { panic!("{progress:?}") };
     for session in [&mut client, &mut server] {

@@ -48,7 +48,7 @@ fn asking(out: &mut Commands) -> NullHandshake {
 fn handle(handshake: NullHandshake, body: &[u8]) -> Result<Progress<NullHandshake>, MechanismError> {
     let wire = [&[4, u8::try_from(body.len()).unwrap()], body].concat();
     let mut out = Commands::new();
-    let progress = handshake.handle(WireCommand::new(&wire, 2), &mut out);
+    let progress = handshake.handle(WireCommand::new(&wire, 2, Duration::ZERO), &mut out);
     assert!(out.is_empty());
     progress
 }

@@ -24,6 +24,9 @@ impl Sealer for ClearSealer {
 
     #[inline]
     fn seal(&mut self, _header: &[u8], _kind: FrameKind, payload: &[u8], body: &mut [u8]) -> Result<(), SealError> {
+        if body.len() != payload.len() {
+            return Err(SealError::Misuse("the body is not as long as was planned"));
+        }
         body.copy_from_slice(payload);
         Ok(())
     }
@@ -56,5 +59,22 @@ impl Opener for ClearOpener {
     #[inline]
     fn is_identity(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_filled_where_it_is_as_long_as_the_payload_and_else_it_is_a_misuse() {
+        let mut body = [0xee; 3];
+        assert_eq!(ClearSealer::new().seal(&[], FrameKind::Last, b"abc", &mut body), Ok(()));
+        assert_eq!(body, *b"abc");
+        for payload in [&b""[..], b"xy", b"wxyz"] {
+            let sealed = ClearSealer::new().seal(&[], FrameKind::Last, payload, &mut body);
+            assert!(matches!(sealed, Err(SealError::Misuse(_))), "{sealed:?}");
+            assert_eq!(body, *b"abc");
+        }
     }
 }

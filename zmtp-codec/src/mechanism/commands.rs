@@ -97,21 +97,16 @@ pub struct WireCommand<'a> {
 }
 
 impl<'a> WireCommand<'a> {
-    /// The command frame `wire`, whose header takes the first `header_len` octets.
+    /// The command frame `wire`, whose header takes the first `header_len` octets, to be handled at `now`: on the clock of
+    /// [`HandshakeContext::now`](crate::HandshakeContext::now), a monotonic time from an origin that is the same for all
+    /// connections of one mechanism value. Who passes a constant keeps for ever what a mechanism would let expire.
     #[must_use]
-    pub const fn new(wire: &'a [u8], header_len: usize) -> Self {
-        Self { wire, header_len, now: Duration::ZERO }
+    pub const fn new(wire: &'a [u8], header_len: usize, now: Duration) -> Self {
+        Self { wire, header_len, now }
     }
 
-    /// Says when it is handled: a monotonic time from an origin that the caller keeps for all connections of one mechanism value, as
-    /// that of the handshake's start. Without it cookie keys are not replaced by the clock.
-    #[must_use]
-    pub const fn at(mut self, now: Duration) -> Self {
-        self.now = now;
-        self
-    }
-
-    /// When it is handled; see [`at`](Self::at).
+    /// When it is handled, on the clock of [`HandshakeContext::now`](crate::HandshakeContext::now): for what must not live
+    /// too long, such as the keys of cookies.
     #[must_use]
     pub const fn now(&self) -> Duration {
         self.now

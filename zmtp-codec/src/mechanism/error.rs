@@ -79,13 +79,16 @@ impl MechanismError {
     }
 }
 
-/// Why a direction can send no more.
+/// Why a frame was not sealed. The direction sends nothing after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SealError {
     /// Every nonce of this direction was used. A connection that lives this long must be made anew.
     #[error("the nonces of this session are used up; open a new connection")]
     NoncesExhausted,
+    /// The caller gave a body of another length than was planned, or more than a frame can hold: never caused by a peer.
+    #[error("the sealer was misused: {0}")]
+    Misuse(&'static str),
 }
 
 /// Why a received frame could not be opened.

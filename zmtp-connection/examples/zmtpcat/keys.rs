@@ -53,17 +53,15 @@ impl Keyed {
 
     /// A server known by any of these keys.
     fn server(self, pairs: Vec<KeyPair>, judge: Judge) -> Result<Security, String> {
-        Ok(match self {
+        match self {
             #[cfg(feature = "curve")]
-            Self::Curve => {
-                let server = CurveServer::with_keys(pairs).map_err(|error| format!("--secret-key-file: {error}"))?;
-                Security::new(server, judge)
-            }
+            Self::Curve => CurveServer::with_keys(pairs).map(|server| Security::new(server, judge)),
             #[cfg(feature = "blake3")]
-            Self::Blake3ChachaPoly => Security::new(Blake3Server::new(only(pairs)?), judge),
+            Self::Blake3ChachaPoly => Blake3Server::with_keys(pairs).map(|server| Security::new(server, judge)),
             #[cfg(feature = "blake3zmq")]
-            Self::Blake3 => Security::new(Blake3ZmqServer::new(only(pairs)?), judge),
-        })
+            Self::Blake3 => Blake3ZmqServer::with_keys(pairs).map(|server| Security::new(server, judge)),
+        }
+        .map_err(|error| format!("--secret-key-file: {error}"))
     }
 
     /// A client known by this key, which checks the server's.
@@ -77,13 +75,6 @@ impl Keyed {
             Self::Blake3 => Security::new(Blake3ZmqClient::new(server_key, pair), Judge::Any),
         }
     }
-}
-
-/// The pair of a server that can have one.
-#[cfg(feature = "blake3")]
-fn only(pairs: Vec<KeyPair>) -> Result<KeyPair, String> {
-    let [pair] = <[KeyPair; 1]>::try_from(pairs).map_err(|_| "a BLAKE3 server has one --secret-key-file")?;
-    Ok(pair)
 }
 
 /// The mechanism and the judge. What it says when something is wrong never has a key in it.

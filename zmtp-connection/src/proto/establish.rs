@@ -336,7 +336,7 @@ impl<'a, M: Mechanism> Wire<'a, M> {
                 Ok(None) => return Outcome::Pending(Establish { wire: self, state: State::Mechanism(handshake) }),
                 Err(cause) => return self.fail(HandshakeError::new(Stage::Mechanism, cause)),
             };
-            let progress = handshake.handle(WireCommand::new(&frame, header_len).at(now), &mut self.commands);
+            let progress = handshake.handle(WireCommand::new(&frame, header_len, now), &mut self.commands);
             // It may have had a password in it.
             frame.zeroize();
             match progress {

@@ -116,6 +116,23 @@ fn one_pair_of_files_serves_under_every_mechanism_that_has_keys() {
 }
 
 #[test]
+fn a_server_that_changes_its_key_is_known_by_both() {
+    let dir = tempfile::tempdir().unwrap();
+    for (suite, _) in SUITES {
+        let [old, new] = ["old", "new"].map(|name| (dir.path().join(name), Keys::under(suite)));
+        let files = [&old, &new].map(|(path, keys)| {
+            fs::write(path, &keys.secret).unwrap();
+            format!("--secret-key-file {}", path.display())
+        });
+        let (_rep, endpoint) = Cat::bind(&format!("-t REP --echo --mechanism {suite} {}", files.join(" ")));
+        for (_, keys) in [&old, &new] {
+            let args = format!("-t REQ {}", anonymous_client_of(keys));
+            Cat::fed(&endpoint, &args, "hello\n").end().expect(0, &["hello"]);
+        }
+    }
+}
+
+#[test]
 fn keys_that_are_missing_or_too_many_are_wrong_usage() {
     let dir = tempfile::tempdir().unwrap();
     for (suite, name) in SUITES {
@@ -128,8 +145,8 @@ fn keys_that_are_missing_or_too_many_are_wrong_usage() {
             (format!("{bind} --mechanism {suite}"), format!("a {name} server needs --secret-key-file")),
             (format!("{connect} --mechanism {suite}"), format!("a {name} client needs --server-key")),
             (
-                format!("{bind} --mechanism {suite} {file} {file}"),
-                "a BLAKE3 server has one --secret-key-file".to_owned(),
+                format!("{bind} --mechanism {suite} {}", [&*file; 5].join(" ")),
+                "--secret-key-file: a server has 1 to 4 key pairs, not more".to_owned(),
             ),
             (
                 format!("{connect} {} {file} {file}", anonymous_client_of(&keys)),

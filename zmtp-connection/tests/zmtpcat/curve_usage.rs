@@ -206,7 +206,7 @@ fn a_server_takes_several_keys_and_a_client_one() {
         Cat::fed(&endpoint, &args, "hello\n").end().expect(0, &["hello"]);
     }
     let all = files.join(" ");
-    refused(&format!("{BIND} {all}"), "zmtpcat: --secret-key-file: a CURVE server has 1 to 4 key pairs", &[]);
+    refused(&format!("{BIND} {all}"), "zmtpcat: --secret-key-file: a server has 1 to 4 key pairs", &[]);
     let client = format!("{CONNECT} --server-key={} {all}", keys[0].public);
     refused(&client, "zmtpcat: a client has one --secret-key-file", &[]);
     let public = format!("{BIND} {all} --public-key={}", keys[4].public);

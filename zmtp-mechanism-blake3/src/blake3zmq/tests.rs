@@ -201,6 +201,17 @@ fn nothing_is_sealed_or_opened_behind_the_last_block() {
 }
 
 #[test]
+fn a_body_of_another_length_than_payload_and_tag_is_a_misuse_and_stays_as_it_was() {
+    for len in (0..3 + TAG).chain([4 + TAG, 100]) {
+        let mut frames = frames_at(0);
+        let mut body = vec![0xee; len];
+        let sealed = frames.seal(b"", b"abc", &mut body);
+        assert!(matches!(sealed, Err(SealError::Misuse(_))), "{len} octets: {sealed:?}");
+        assert_eq!((body, position(&frames)), (vec![0xee; len], 0), "{len} octets");
+    }
+}
+
+#[test]
 fn what_does_not_verify_stays_as_it_came_and_takes_no_block() {
     let mut sealing = frames_at(0);
     let mut opening = frames_at(0);

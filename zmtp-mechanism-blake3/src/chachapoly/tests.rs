@@ -118,6 +118,17 @@ fn a_number_is_used_up_by_what_is_sealed_and_not_by_what_is_forged() {
 }
 
 #[test]
+fn a_body_of_another_length_than_payload_and_tag_is_a_misuse_and_stays_as_it_was() {
+    for len in (0..3 + TAG).chain([4 + TAG, 100]) {
+        let mut frames = frames_at(&vectors(), "c2s", 0);
+        let mut body = vec![0xee; len];
+        let sealed = frames.seal(&[0, 19], b"abc", &mut body);
+        assert!(matches!(sealed, Err(SealError::Misuse(_))), "{len} octets: {sealed:?}");
+        assert_eq!(body, vec![0xee; len], "{len} octets");
+    }
+}
+
+#[test]
 fn debug_shows_the_number_alone() {
     assert_eq!(format!("{:?}", frames_at(&vectors(), "c2s", 7)), "ChachaPolyFrames { number: 7, .. }");
 }

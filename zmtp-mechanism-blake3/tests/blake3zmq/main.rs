@@ -7,5 +7,6 @@
 mod support;
 
 mod data;
+mod older_peers;
 mod vectors;
 mod weaknesses;

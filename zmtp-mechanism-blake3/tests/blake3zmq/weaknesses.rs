@@ -18,6 +18,8 @@ const THREE: [(FrameKind, &[u8]); 3] = [
     (FrameKind::Last, b"pay nobody any more"),
 ];
 
+/// K21 (frames swapped, repeated or dropped in transit): dropped.
+///
 /// The weakness that the documentation of `Blake3Zmq` begins with. `BLAKE3-CHACHAPOLY` notices at once.
 #[test]
 fn known_weakness_a_dropped_frame_goes_unnoticed_and_what_follows_verifies_and_is_garbage() {
@@ -30,6 +32,8 @@ fn known_weakness_a_dropped_frame_goes_unnoticed_and_what_follows_verifies_and_i
     assert_eq!(received::<ChachaPoly>(&THREE, &[1]), [Err(OpenError::Forged)]);
 }
 
+/// K21 (frames swapped, repeated or dropped in transit): swapped.
+///
 /// The garbage is known to whoever knows the plaintexts: two places of the keystream, and what was sent in one of them.
 #[test]
 fn known_weakness_swapped_frames_verify_and_are_what_the_attacker_can_compute() {
@@ -48,6 +52,20 @@ fn known_weakness_swapped_frames_verify_and_are_what_the_attacker_can_compute() 
     assert_eq!(received::<ChachaPoly>(&frames, &[1]), [Err(OpenError::Forged)]);
 }
 
+/// K21 (frames swapped, repeated or dropped in transit): repeated.
+#[test]
+fn known_weakness_a_repeated_frame_verifies_and_is_garbage_and_so_is_what_follows() {
+    let received_garbage = received::<Blake3Zmq>(&THREE, &[0, 0, 1]);
+    assert_eq!(received_garbage[0], Ok((FrameKind::Last, THREE[0].1.to_vec())));
+    for (result, (_, sent)) in received_garbage[1..].iter().zip(&THREE) {
+        let (kind, payload) = result.as_ref().expect("the tag verifies");
+        assert_eq!((*kind, payload.len()), (FrameKind::Last, sent.len()));
+        assert_ne!(payload, sent, "it is garbage");
+    }
+    assert_eq!(received::<ChachaPoly>(&THREE, &[0, 0])[1], Err(OpenError::Forged));
+}
+
+/// K22: an empty frame that is played again.
 #[test]
 fn known_weakness_an_empty_frame_can_be_repeated_at_will() {
     let frames: [(FrameKind, &[u8]); 2] = [(FrameKind::More, b""), (FrameKind::Last, b"a request")];

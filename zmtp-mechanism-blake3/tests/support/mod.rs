@@ -172,7 +172,7 @@ pub(crate) fn handle_at<H: Handshake>(handshake: H, body: &[u8], now: Duration) 
 pub(crate) fn handle_wire<H: Handshake>(handshake: H, header: &[u8], body: &[u8], now: Duration) -> Step<H> {
     let wire = [header, body].concat();
     let mut out = Commands::new();
-    let result = handshake.handle(WireCommand::new(&wire, header.len()).at(now), &mut out);
+    let result = handshake.handle(WireCommand::new(&wire, header.len(), now), &mut out);
     (result, bodies(&out))
 }
 

@@ -48,7 +48,7 @@ impl Tested for ChachaPoly {
 }
 
 #[cfg(feature = "blake3zmq")]
-mod blake3zmq {
+pub(crate) mod blake3zmq {
     use zmtp_codec::MechanismName;
     use zmtp_mechanism_blake3::Blake3Zmq;
 
@@ -64,10 +64,7 @@ mod blake3zmq {
         const BINDS_VOUCH: bool = false;
 
         fn make_box(key: &[u8; 32], nonce: &[u8; 24], aad: &str, plain: &[u8]) -> Vec<u8> {
-            let keys = Keys::derive(key, nonce);
-            let mut boxed = keys.crypt(plain);
-            boxed.extend(keys.tag(aad, &boxed));
-            boxed
+            Keys::derive(key, nonce).seal(aad, plain)
         }
 
         fn open_box(key: &[u8; 32], nonce: &[u8; 24], aad: &str, boxed: &[u8]) -> Option<Vec<u8>> {
@@ -77,11 +74,11 @@ mod blake3zmq {
         }
     }
 
-    /// What one box of ChaCha20-BLAKE3 is made with.
-    struct Keys {
-        encryption: [u8; 32],
-        authentication: [u8; 32],
-        nonce: [u8; 8],
+    /// What one box of ChaCha20-BLAKE3 is made with, or the first frame of a direction.
+    pub(crate) struct Keys {
+        pub(crate) encryption: [u8; 32],
+        pub(crate) authentication: [u8; 32],
+        pub(crate) nonce: [u8; 8],
     }
 
     impl Keys {
@@ -93,6 +90,12 @@ mod blake3zmq {
                 authentication: okm[32..64].try_into().unwrap(),
                 nonce: okm[64..].try_into().unwrap(),
             }
+        }
+
+        pub(crate) fn seal(&self, aad: &str, plain: &[u8]) -> Vec<u8> {
+            let mut boxed = self.crypt(plain);
+            boxed.extend(self.tag(aad, &boxed));
+            boxed
         }
 
         fn tag(&self, aad: &str, text: &[u8]) -> [u8; 32] {

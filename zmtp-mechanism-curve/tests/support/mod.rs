@@ -142,7 +142,7 @@ pub(crate) fn handle<H: Handshake>(handshake: H, body: &[u8]) -> Step<H> {
     let header = FrameHeader::new(FrameKind::Command, body.len() as u64).encode();
     let wire = [&header, body].concat();
     let mut out = Commands::new();
-    let result = handshake.handle(WireCommand::new(&wire, header.len()), &mut out);
+    let result = handshake.handle(WireCommand::new(&wire, header.len(), Duration::ZERO), &mut out);
     (result, bodies(&out))
 }
 

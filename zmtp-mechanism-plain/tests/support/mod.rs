@@ -53,7 +53,7 @@ pub(crate) fn handle<H: Handshake>(handshake: H, body: &[u8]) -> Step<H> {
     let header_len = wire.len();
     wire.extend_from_slice(body);
     let mut out = Commands::new();
-    let progress = handshake.handle(WireCommand::new(&wire, header_len), &mut out);
+    let progress = handshake.handle(WireCommand::new(&wire, header_len, Duration::ZERO), &mut out);
     (progress, out.as_slice().to_vec())
 }
 
