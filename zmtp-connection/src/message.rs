@@ -9,9 +9,9 @@ use zmtp_codec::{FrameHeader, FrameKind};
 
 /// A message as it was received: one or more parts, each a reference-counted slice.
 ///
-/// Parts are cheap to clone and to move to other tasks. A small part shares the memory of the read that brought it
-/// (up to 64 KiB), and the small parts of a message of several share one buffer as long as all of them together: one
-/// that is kept holds all of that memory. Whoever keeps small parts for long copies them.
+/// Parts are cheap to clone and to move to other tasks. A message of one part of up to 1 KiB has memory of its own. Other
+/// parts share the memory of the reads that brought them: one that is kept holds all of that (up to 64 KiB, or as much
+/// as all the parts of the message together). Whoever keeps small parts of large messages for long copies them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Message(Repr);
 
@@ -158,6 +158,7 @@ impl std::fmt::Debug for Message {
 }
 
 impl<B: Into<Bytes>> From<B> for Message {
+    #[inline]
     fn from(part: B) -> Self {
         Self(Repr::One(part.into()))
     }

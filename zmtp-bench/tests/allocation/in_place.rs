@@ -47,13 +47,26 @@ fn of_a_large_body_only_what_was_read_before_it_was_known_is_copied() {
     assert_at_most(counts.bytes as i64, 256, "receiving the rest and keeping the message");
 }
 
-#[test]
-fn a_small_message_is_lent_and_kept_where_it_was_received() {
+/// The largest part that is copied for whoever keeps it.
+const COPIED: usize = KIB;
+
+/// Where a message of one part of `len` octets was received, where it is lent, and where it is kept.
+fn addresses(len: usize) -> [*const u8; 3] {
     let (mut side, _) = ready();
+    let octets = frame(FrameKind::Last, &vec![7; len]);
     let mut room = side.decoder.receive_buffer(QUIET_READ);
-    let lent = room.chunk_mut().as_mut_ptr().cast_const();
-    room.put_slice(&frame(FrameKind::Last, b"small"));
+    let received = room.chunk_mut().as_mut_ptr().wrapping_add(octets.len() - len).cast_const();
+    room.put_slice(&octets);
     assert_eq!(side.decoder.poll(), Ok(Some(Decoded::Message)));
-    assert_eq!(side.decoder.message().first().as_ptr(), lent.wrapping_add(2));
-    assert_eq!(side.decoder.take_message().first().as_ptr(), lent.wrapping_add(2));
+    let lent = side.decoder.message().first().as_ptr();
+    [received, lent, side.decoder.take_message().first().as_ptr()]
+}
+
+#[test]
+fn a_message_is_lent_where_it_was_received_and_a_larger_one_is_kept_there() {
+    for len in [1, 100, COPIED, COPIED + 1, 3000] {
+        let [received, lent, kept] = addresses(len);
+        assert_eq!(lent, received, "{len} octets");
+        assert_eq!(kept == received, len > COPIED, "{len} octets");
+    }
 }

@@ -54,15 +54,7 @@ macro_rules! sending {
         /// [`FeedAllError`] for a message that can never be sent. It was taken from `messages`, and those before it
         /// are queued.
         pub fn feed_all<X: AsMessage>(&mut self, messages: impl IntoIterator<Item = X>) -> Result<usize, FeedAllError> {
-            let mut messages = messages.into_iter();
-            let mut queued = 0;
-            while self.has_room() {
-                let Some(message) = messages.next() else { break };
-                // It was promised room, whatever another half has queued since.
-                self.push(&Push::Reserved(&message)).map_err(|error| FeedAllError::new(queued, error))?;
-                queued += 1;
-            }
-            Ok(queued)
+            self.push_all(&mut messages.into_iter())
         }
 
         /// Sends messages, many in each write, however many they are.
@@ -254,8 +246,10 @@ macro_rules! receiving {
         ///
         /// # Cancel safety
         /// Dropping the future loses nothing: frames and messages that were partly received are kept.
-        pub async fn recv(&mut self) -> Result<Option<Event>, RecvError> {
-            poll_fn(|cx| self.poll_recv(cx)).await
+        // Not an `async fn`, whose state would be kept for every message, though it hardly ever waits.
+        #[inline]
+        pub fn recv(&mut self) -> impl Future<Output = Result<Option<Event>, RecvError>> {
+            poll_fn(|cx| self.poll_recv(cx))
         }
 
         /// The next message, lent: its parts are slices of the receive buffer, which costs neither a copy nor a
@@ -266,16 +260,27 @@ macro_rules! receiving {
         ///
         /// # Cancel safety
         /// As [`recv`](Self::recv).
-        pub async fn recv_ref(&mut self) -> Result<Option<EventRef<'_>>, RecvError> {
-            let announced = poll_fn(|cx| {
-                let (reader, mut link) = self.parts();
-                reader.poll_event(&mut link, cx)
+        #[inline]
+        pub fn recv_ref(&mut self) -> impl Future<Output = Result<Option<EventRef<'_>>, RecvError>> {
+            let mut lender = Some(self);
+            poll_fn(move |cx| {
+                // What is given away can be lent for as long as it was borrowed.
+                let Some(this) = lender.take() else {
+                    return Poll::Ready(Err(RecvError::Protocol(DecodeError::Poisoned)));
+                };
+                if this.reader.decoder.next_plain() {
+                    return Poll::Ready(Ok(Some(EventRef::Message(this.reader.decoder.message()))));
+                }
+                let (reader, mut link) = this.parts();
+                let Poll::Ready(announced) = reader.poll_event(&mut link, cx)? else {
+                    lender = Some(this);
+                    return Poll::Pending;
+                };
+                Poll::Ready(Ok(announced.map(|announced| match announced {
+                    Announced::Message => EventRef::Message(this.reader.decoder.message()),
+                    Announced::Command(command) => EventRef::Command(command),
+                })))
             })
-            .await?;
-            Ok(announced.map(|announced| match announced {
-                Announced::Message => EventRef::Message(self.reader.decoder.message()),
-                Announced::Command(command) => EventRef::Command(command),
-            }))
         }
 
         /// Waits for one message or command, then takes what else is there already, up to `most` in all, and adds it
@@ -339,7 +344,11 @@ macro_rules! receiving {
         ///
         /// # Errors
         /// As [`recv`](Self::recv).
+        #[inline]
         pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, RecvError>> {
+            if let Some(part) = self.reader.decoder.take_plain() {
+                return Poll::Ready(Ok(Some(Event::Message(Message::from(part)))));
+            }
             let (reader, mut link) = self.parts();
             let announced = ready!(reader.poll_event(&mut link, cx))?;
             Poll::Ready(Ok(announced.map(|announced| announced.into_event(&mut reader.decoder))))

@@ -21,9 +21,9 @@ use super::streams::{IntoSplit, Joined};
 use super::writer::Writer;
 use crate::auth::{AuthRequest, Authenticator};
 use crate::config::ConnectionConfig;
-use crate::error::{FeedAllError, HandshakeError, PushError, RecvError, SendError};
+use crate::error::{DecodeError, FeedAllError, HandshakeError, PushError, RecvError, SendError};
 use crate::event::{Event, EventRef, Frame};
-use crate::message::{AsMessage, EncodedMessage};
+use crate::message::{AsMessage, EncodedMessage, Message};
 use crate::peer::Peer;
 use crate::proto::Established;
 
@@ -256,6 +256,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         push.apply(&mut self.writer.encoder)
     }
 
+    #[inline]
+    fn push_all<X: AsMessage>(&mut self, messages: &mut impl Iterator<Item = X>) -> Result<usize, FeedAllError> {
+        self.writer.encoder.push_all(messages)
+    }
+
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         Pin::new(&mut self.io).poll_shutdown(cx).map_err(SendError::Io)
     }
@@ -264,6 +269,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
         self.writer.encoder.has_room()
     }
 
+    #[inline]
     fn parts(&mut self) -> (&mut Reader<OpenerOf<M>>, Whole<'_, T, SealerOf<M>>) {
         (&mut self.reader, Whole { io: &mut self.io, writer: &mut self.writer })
     }

@@ -137,16 +137,16 @@ impl<O: Opener> Reader<O> {
     }
 
     /// Waits for the next message or command; `None` at the clean end of the stream.
-    #[inline]
+    ///
+    /// Whoever asks the decoder first for its [`next_plain`](Decoder::next_plain) finds the usual message, one that is
+    /// here already, without the way through everything that could be. It may be asked in any state: what was
+    /// received before the stream ended or failed is delivered first.
+    #[inline(never)]
     pub(crate) fn poll_event<L: Link>(
         &mut self,
         link: &mut L,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Announced>, RecvError>> {
-        // The usual case, without the way through everything that could be: a message that is here already.
-        if matches!(self.state, State::Open) && self.decoder.next_plain() {
-            return Poll::Ready(Ok(Some(Announced::Message)));
-        }
         self.poll_found(link, cx, Self::next_event)
     }
 

@@ -16,9 +16,9 @@ use super::connection::{OpenerOf, Permit, SealerOf};
 use super::reader::{Announced, Link, Progress, Reader, poll_read_buf};
 use super::shared::{Outlet, Shared};
 use super::writer::Writer;
-use crate::error::{FeedAllError, PushError, RecvError, SendError};
+use crate::error::{DecodeError, FeedAllError, PushError, RecvError, SendError};
 use crate::event::{Event, EventRef, Frame};
-use crate::message::{AsMessage, EncodedMessage};
+use crate::message::{AsMessage, EncodedMessage, Message};
 use crate::peer::Peer;
 use crate::proto::Encoder;
 
@@ -75,6 +75,7 @@ impl<R: AsyncRead + Unpin, M: Mechanism> Receiver<R, M> {
         &self.io
     }
 
+    #[inline]
     fn parts(&mut self) -> (&mut Reader<OpenerOf<M>>, Apart<'_, R>) {
         (&mut self.reader, Apart { io: &mut self.io, outlet: &*self.outlet })
     }
@@ -145,6 +146,22 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
             Some(local) => push.apply(local),
             None => push.apply(&mut self.shared.lock().writer.encoder),
         }
+    }
+
+    #[inline]
+    fn push_all<X: AsMessage>(&mut self, messages: &mut impl Iterator<Item = X>) -> Result<usize, FeedAllError> {
+        if let Some(local) = &mut self.local {
+            return local.push_all(messages);
+        }
+        // The iterator is somebody else's, and runs for as long as it likes: not under the lock.
+        let mut queued = 0;
+        while self.has_room() {
+            let Some(message) = messages.next() else { break };
+            // It was promised room, whatever the other half has queued since.
+            self.push(&Push::Reserved(&message)).map_err(|error| FeedAllError::new(queued, error))?;
+            queued += 1;
+        }
+        Ok(queued)
     }
 
     pub(super) fn has_room(&self) -> bool {

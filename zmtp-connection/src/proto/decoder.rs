@@ -24,6 +24,11 @@ use crate::message::Message;
 /// must not grow the buffer anew each time.
 const KEEP: usize = 16 * 1024;
 
+/// Parts up to this size are copied out for whoever keeps them. That takes less time than to share the receive buffer
+/// (three atomic operations, and a new buffer for the next read as long as they are kept), and a kept part of 20 octets
+/// does not hold 64 KiB.
+const COPY_UP_TO: usize = 1024;
+
 /// The receiving direction of a ready connection.
 ///
 /// Call order: fill [`receive_buffer`](Self::receive_buffer), then [`poll`](Self::poll) until it returns `None`, then
@@ -54,8 +59,8 @@ pub struct Decoder<O> {
     large: Option<LargeBody>,
     ignored: u64,
     failed: bool,
-    /// See [`next_plain`](Self::next_plain): up to which size, where at all.
-    plain_up_to: Option<u64>,
+    /// See [`next_plain`](Self::next_plain): for parts of fewer octets than this, which is 0 where there is no such.
+    plain_below: u64,
 }
 
 /// What [`Decoder::poll`] found.
@@ -104,7 +109,7 @@ impl<O: Opener> Decoder<O> {
     /// A decoder for what `opener` opens. `leftover` was received behind the handshake.
     pub(crate) fn new(opener: O, limits: Limits, pattern: Pattern, leftover: BytesMut) -> Self {
         let plain = opener.is_identity() && pattern.is_plain();
-        let plain_up_to = plain.then_some(limits.frame.min(limits.message) as u64);
+        let plain_below = if plain { (limits.frame.min(limits.message) as u64).saturating_add(1) } else { 0 };
         Self {
             opener,
             limits,
@@ -121,7 +126,7 @@ impl<O: Opener> Decoder<O> {
             large: None,
             ignored: 0,
             failed: false,
-            plain_up_to,
+            plain_below,
         }
     }
 
@@ -168,25 +173,31 @@ impl<O: Opener> Decoder<O> {
     /// [`poll_any`](Self::poll_any), which could do this as well, in three times as many instructions.
     #[inline]
     pub(crate) fn next_plain(&mut self) -> bool {
-        let Some(limit) = self.plain_up_to else { return false };
-        if !self.parts.is_empty() || self.amid_frames {
-            return false;
-        }
-        // While a large body is received elsewhere, there is nothing here.
-        let Ok(Some((header, header_len))) = FrameHeader::decode(&self.buf[self.scan..]) else { return false };
-        let body_at = self.scan + header_len;
-        let available = self.buf.len() - body_at;
-        if header.kind() != FrameKind::Last || header.size() > limit.min(available as u64) {
-            return false;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "just compared with the length of the buffer")]
-        let body_end = body_at + header.size() as usize;
+        let Some(part) = self.plain_part() else { return false };
         self.base = self.scan;
-        self.scan = body_end;
-        self.one = body_at..body_end;
+        self.scan = part.end;
+        self.one = part;
         self.missing = 0;
         self.announced = true;
         true
+    }
+
+    /// Where the part of the next message lies, if that is one for [`next_plain`](Self::next_plain).
+    #[inline]
+    fn plain_part(&self) -> Option<Range<usize>> {
+        if !self.parts.is_empty() || self.amid_frames {
+            return None;
+        }
+        // While a large body is received elsewhere, there is nothing here.
+        let Ok(Some((header, header_len))) = FrameHeader::decode(&self.buf[self.scan..]) else { return None };
+        let at = self.scan + header_len;
+        let available = self.buf.len() - at;
+        if header.kind() != FrameKind::Last || header.size() >= self.plain_below || header.size() > available as u64 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "just compared with the length of the buffer")]
+        let len = header.size() as usize;
+        Some(at..at + len)
     }
 
     fn poll_any(&mut self) -> Result<Option<Decoded>, DecodeError> {
@@ -257,19 +268,37 @@ impl<O: Opener> Decoder<O> {
     #[must_use]
     #[inline]
     pub fn message(&self) -> MessageRef<'_> {
-        if self.announced { self.assembled() } else { MessageRef::new(&[], 0..0, &[]) }
+        if self.announced { self.assembled() } else { MessageRef::one(&[]) }
     }
 
-    /// The message that [`Decoded::Message`] announced, to keep: one reference count for it, and one more for each
-    /// further part. One empty part if the last poll announced none, or it was taken already.
+    /// The message that [`Decoded::Message`] announced, to keep. A single part of up to 1 KiB is copied into an
+    /// allocation of its own; otherwise there is one reference count for the message, and one more for each further
+    /// part. One empty part if the last poll announced none, or it was taken already.
     #[must_use]
+    #[inline]
     pub fn take_message(&mut self) -> Message {
-        if self.announced { self.take_assembled() } else { Message::from(Bytes::new()) }
+        if !self.announced {
+            return Message::from(Bytes::new());
+        }
+        self.take_assembled()
+    }
+
+    /// As [`next_plain`](Self::next_plain), and takes the message if it is a small one.
+    #[inline]
+    pub(crate) fn take_plain(&mut self) -> Option<Bytes> {
+        let part = self.plain_part().filter(|part| part.len() <= COPY_UP_TO)?;
+        self.release();
+        (self.base, self.scan) = (part.end, part.end);
+        self.missing = 0;
+        Some(Bytes::copy_from_slice(&self.buf[part]))
     }
 
     #[inline]
     fn assembled(&self) -> MessageRef<'_> {
-        MessageRef::new(&self.buf, self.one.clone(), &self.parts)
+        match self.parts.as_slice() {
+            [] => MessageRef::one(&self.buf[self.one.clone()]),
+            parts => MessageRef::many(&self.buf, parts),
+        }
     }
 
     fn take_assembled(&mut self) -> Message {
@@ -280,6 +309,10 @@ impl<O: Opener> Decoder<O> {
             self.parts.clear();
             self.base = self.scan;
             return Message::from(octets);
+        }
+        if self.parts.is_empty() && self.one.len() <= COPY_UP_TO {
+            self.base = self.scan;
+            return Message::from(Bytes::copy_from_slice(&self.buf[self.one.clone()]));
         }
         let mut span = self.buf.split_to(self.scan).freeze();
         self.base = 0;
@@ -345,7 +378,7 @@ impl<O: Opener> Decoder<O> {
 
     fn fail(&mut self, error: DecodeError) -> DecodeError {
         self.failed = true;
-        self.plain_up_to = None;
+        self.plain_below = 0;
         self.buf = BytesMut::new();
         self.parts = Vec::new();
         self.one = 0..0;

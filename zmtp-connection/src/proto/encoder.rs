@@ -10,6 +10,8 @@ use zmtp_codec::{
 
 use super::pattern::Pattern;
 use super::queue::{Chunks, Queue};
+#[cfg(feature = "net")]
+use crate::error::FeedAllError;
 use crate::error::PushError;
 use crate::message::{AsMessage, EncodedMessage, LINK_FROM, Part};
 
@@ -83,6 +85,30 @@ impl<S: Sealer> Encoder<S> {
             }
         }
         Ok(())
+    }
+
+    /// Queues messages while there is room, and says how many. What is the same for all of them is looked at once.
+    ///
+    /// # Errors
+    /// At the first that can never be sent; those before it are queued.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn push_all<M: AsMessage>(
+        &mut self,
+        messages: &mut impl Iterator<Item = M>,
+    ) -> Result<usize, FeedAllError> {
+        let plain = self.sealer.is_identity() && self.pattern.is_plain() && !self.failed;
+        let mut queued = 0;
+        while self.has_room() {
+            let Some(message) = messages.next() else { break };
+            if plain && message.part_count() == 1 {
+                self.clear_frame(FrameKind::Last, message.part(0));
+            } else {
+                self.push(&message).map_err(|error| FeedAllError::new(queued, error))?;
+            }
+            queued += 1;
+        }
+        Ok(queued)
     }
 
     /// As [`push`](Self::push), whatever the high-water mark says: for who was promised room before.
@@ -284,11 +310,16 @@ impl<S: Sealer> Encoder<S> {
         if !self.sealer.is_identity() {
             return self.sealed_frame(kind, part.as_slice());
         }
+        self.clear_frame(kind, part);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn clear_frame(&mut self, kind: FrameKind, part: Part<'_>) {
         match part {
             Part::Shared(shared) if shared.len() >= LINK_FROM => self.linked_frame(kind, shared),
             part => self.copied_frame(kind, part.as_slice()),
         }
-        Ok(())
     }
 
     #[inline(always)]

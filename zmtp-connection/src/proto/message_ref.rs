@@ -36,18 +36,23 @@ impl At {
 /// A received message, lent: its parts are slices of the receive buffer, without copies or reference counts.
 ///
 /// It can be sent on as it is (it is [`AsMessage`]), or kept with [`to_message`](Self::to_message).
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct MessageRef<'a> {
+    /// The part of a message of one that lies in the receive buffer; else the receive buffer.
     buf: &'a [u8],
-    one: Range<usize>,
-    /// Empty for a message of one buffered part, which is `one`.
+    /// Empty for a message of one part that lies in the receive buffer.
     parts: &'a [At],
 }
 
 impl<'a> MessageRef<'a> {
     #[inline]
-    pub(crate) const fn new(buf: &'a [u8], one: Range<usize>, parts: &'a [At]) -> Self {
-        Self { buf, one, parts }
+    pub(crate) const fn one(part: &'a [u8]) -> Self {
+        Self { buf: part, parts: &[] }
+    }
+
+    #[inline]
+    pub(crate) const fn many(buf: &'a [u8], parts: &'a [At]) -> Self {
+        Self { buf, parts }
     }
 
     /// How many parts there are: at least one.
@@ -63,7 +68,8 @@ impl<'a> MessageRef<'a> {
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         match self.parts.get(index) {
             Some(at) => Some(at.slice(self.buf)),
-            None if index == 0 => Some(&self.buf[self.one.clone()]),
+            // Of several parts, there is one at index 0.
+            None if index == 0 => Some(self.buf),
             None => None,
         }
     }
@@ -78,7 +84,7 @@ impl<'a> MessageRef<'a> {
     /// The parts, in order.
     #[must_use]
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
-        let this = self.clone();
+        let this = *self;
         (0..self.part_count()).map(move |index| this.get(index).unwrap_or_default())
     }
 
