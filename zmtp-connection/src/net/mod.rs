@@ -16,6 +16,7 @@ mod split;
 mod streams;
 mod sync;
 pub(crate) mod trace;
+mod turn;
 mod writer;
 
 pub use connection::{Connection, Permit};

@@ -17,6 +17,7 @@ use zmtp_codec::{Command, Opener, Ping, Pong};
 
 use super::clock;
 use super::trace::receiving_failed;
+use super::turn::Turn;
 use crate::error::{DecodeError, Expired, RecvError, SendError};
 use crate::event::{Event, Frame};
 use crate::peer::Peer;
@@ -26,8 +27,6 @@ use crate::proto::{Decoded, DecodedFrame, Decoder, Heartbeat, HeartbeatAction};
 const READ_MIN: usize = 4 * 1024;
 /// The size of a read under load. Larger reads than this gain nothing, and leave the cache.
 const READ_MAX: usize = 64 * 1024;
-/// Reads within one poll that bring nothing to return, before other tasks get their turn.
-const READS_PER_POLL: u32 = 8;
 /// How much is read ahead while somebody waits to send.
 const READ_AHEAD: usize = 256 * 1024;
 /// How long after the first the second look at a silent peer is taken.
@@ -77,6 +76,7 @@ pub(crate) struct Reader<O> {
     pub(crate) peer: Arc<Peer>,
     read_size: usize,
     small_reads: u8,
+    turn: Turn,
     timer: Option<Pin<Box<Sleep>>>,
     state: State,
     /// The peer seemed gone at the last look; a second one follows shortly.
@@ -128,6 +128,7 @@ impl<O: Opener> Reader<O> {
             peer,
             read_size: READ_MIN,
             small_reads: 0,
+            turn: Turn::new(),
             timer: None,
             state: State::Open,
             doubted: false,
@@ -225,7 +226,6 @@ impl<O: Opener> Reader<O> {
         cx: &mut Context<'_>,
         next: impl Fn(&mut Decoder<O>) -> Result<Option<Found<T>>, DecodeError>,
     ) -> Poll<Result<Option<T>, RecvError>> {
-        let mut reads = 0;
         loop {
             let drained = self.drain(link, &next);
             // A peer that never pauses still gets its answers: they do not wait until there is nothing to read.
@@ -246,13 +246,12 @@ impl<O: Opener> Reader<O> {
                 State::Failed(error) => return Poll::Ready(Err(error)),
                 State::Dead => return Poll::Ready(Err(DecodeError::Poisoned.into())),
             }
-            if reads == READS_PER_POLL {
+            if self.turn.poll(cx).is_pending() {
                 link.write_out(cx);
-                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            reads += 1;
             if self.poll_read(link, cx).is_pending() {
+                self.turn.renew();
                 link.write_out(cx);
                 return self.poll_deadlines(link, cx).map(|expired| Err(expired.into()));
             }
@@ -283,7 +282,7 @@ impl<O: Opener> Reader<O> {
     /// While somebody waits to send: reads ahead, so that two peers that both send do not wait for each other for ever,
     /// and keeps the deadlines. Ready only when the peer is given up.
     pub(crate) fn poll_while_sending<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<SendError> {
-        for _ in 0..READS_PER_POLL {
+        while self.turn.poll(cx).is_ready() {
             match self.state {
                 State::Open => {}
                 State::Ended => return Poll::Pending,
@@ -297,7 +296,6 @@ impl<O: Opener> Reader<O> {
                 return self.poll_deadlines(link, cx).map(SendError::Expired);
             }
         }
-        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -317,6 +315,7 @@ impl<O: Opener> Reader<O> {
     }
 
     fn received(&mut self, count: usize) {
+        self.turn.spend(count);
         self.heartbeat.on_received(clock::now());
         self.doubted = false;
         // Larger reads while they are filled, smaller ones after a while of little.

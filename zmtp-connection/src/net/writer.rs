@@ -10,6 +10,7 @@ use zmtp_codec::{Ping, Pong, Sealer};
 
 use super::reader::Progress;
 use super::trace::sending_failed;
+use super::turn::Turn;
 use crate::error::{PushError, SendError};
 use crate::peer::Peer;
 use crate::proto::Encoder;
@@ -23,6 +24,7 @@ pub(crate) struct Writer<S> {
     pub(crate) encoder: Encoder<S>,
     /// Octets were written since the stream was last flushed.
     unflushed: bool,
+    turn: Turn,
     state: State,
     peer: Arc<Peer>,
 }
@@ -40,7 +42,7 @@ enum State {
 
 impl<S: Sealer> Writer<S> {
     pub(crate) const fn new(encoder: Encoder<S>, peer: Arc<Peer>) -> Self {
-        Self { encoder, unflushed: false, state: State::Open, peer }
+        Self { encoder, unflushed: false, turn: Turn::new(), state: State::Open, peer }
     }
 
     /// Writes until nothing waits. Can be given up and taken up again after every octet.
@@ -103,10 +105,15 @@ impl<S: Sealer> Writer<S> {
 
     fn poll_write_out<W: AsyncWrite + Unpin>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.encoder.pending() > 0 {
-            let count = ready!(self.poll_write_once(io, cx))?;
+            ready!(self.turn.poll(cx));
+            let Poll::Ready(count) = self.poll_write_once(io, cx)? else {
+                self.turn.renew();
+                return Poll::Pending;
+            };
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.turn.spend(count);
             self.encoder.advance(count);
             self.unflushed = true;
         }
