@@ -109,7 +109,9 @@ impl Pair {
 
     /// How many messages take about as long as is wanted. Warms everything up on the way.
     fn calibrate(&mut self, job: &Job) -> Result<u64> {
-        let mut count = u64::try_from(job.connections)?;
+        // A published message is one for each connection already.
+        let least = if job.scenario == Scenario::FanOut { 1 } else { u64::try_from(job.connections)? };
+        let mut count = least;
         loop {
             let figures = self.burst(count)?;
             let took = Duration::from_secs_f64(figures.seconds);
@@ -122,7 +124,7 @@ impl Pair {
                     reason = "a count of messages, of which some more or less do not matter"
                 )]
                 let count = (count as f64 * wanted) as u64;
-                return Ok(count.max(u64::try_from(job.connections)?));
+                return Ok(count.max(least));
             }
             let factor = if took * 40 < job.time() { 8 } else { 2 };
             count *= factor;

@@ -42,7 +42,8 @@ fn open(job: &Job, mode: &'static str, role: Role, meeting: &Meeting) -> Result<
         let (job, endpoint) = (job.clone(), meeting.endpoint());
         return Ok(Box::new(move |count, _| visit(&context, &job, &endpoint, payload, count)));
     }
-    let sockets = if role.binds() { vec![bind(&context, job, role, meeting)?] } else { connect(&context, job, role, meeting)? };
+    let sockets =
+        if role.binds() { vec![bind(&context, job, role, meeting)?] } else { connect(&context, job, role, meeting)? };
     Ok(match role {
         Role::Send => {
             let lends = mode == "zero-copy";
@@ -75,6 +76,10 @@ fn socket(context: &Context, job: &Job, role: Role) -> Result<Socket> {
     socket.set_sndhwm(0)?;
     socket.set_rcvhwm(0)?;
     socket.set_linger(Duration::ZERO)?;
+    if role == Role::Publish {
+        // Each subscription is to be seen, though they are all the same.
+        socket.set_xpub_verbose(true)?;
+    }
     if job.mechanism == Mechanism::Curve {
         if role.binds() {
             socket.set_curve_server(true)?;

@@ -3,6 +3,14 @@
 mod bare;
 #[cfg(feature = "libzmq")]
 mod libzmq;
+#[cfg(feature = "monocoque")]
+mod monocoque;
+#[cfg(feature = "omq-tokio")]
+mod omq_tokio;
+#[cfg(feature = "rzmq")]
+mod rzmq;
+#[cfg(feature = "zeromq")]
+mod zeromq;
 mod zmtp;
 
 use crate::drive::End;
@@ -74,5 +82,13 @@ pub(crate) fn all() -> Vec<Contender> {
     all.extend(zmtp::contenders());
     #[cfg(feature = "libzmq")]
     all.extend(libzmq::contenders());
+    #[cfg(feature = "monocoque")]
+    all.extend(monocoque::contenders());
+    #[cfg(feature = "omq-tokio")]
+    all.extend(omq_tokio::contenders());
+    #[cfg(feature = "rzmq")]
+    all.extend(rzmq::contenders());
+    #[cfg(feature = "zeromq")]
+    all.extend(zeromq::contenders());
     all
 }
