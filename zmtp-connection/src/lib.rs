@@ -95,7 +95,10 @@ pub use event::{Event, EventRef, Frame};
 pub use libzmq_event::{LibzmqEvent, LibzmqProtocolError};
 pub use message::{AsMessage, AsPart, EncodedMessage, IntoParts, LINK_FROM, Message, Part};
 #[cfg(feature = "net")]
-pub use net::{Connection, HandshakeLimiter, HandshakePermit, IntoSplit, Joined, Limited, Permit, Receiver, Sender};
+pub use net::{
+    Connection, Flusher, HandshakeLimiter, HandshakePermit, IntoSplit, Joined, Limited, Outbox, Permit, Receiver,
+    Sender,
+};
 pub use peer::{Peer, PeerInfo};
 pub use zmtp_codec as codec;
 pub use zmtp_codec::{CredentialsError, PlainCredentials};

@@ -10,6 +10,7 @@ mod handoff;
 mod handshake;
 mod limiter;
 mod linger;
+mod outbox;
 mod reader;
 mod shared;
 mod split;
@@ -21,5 +22,6 @@ mod writer;
 
 pub use connection::{Connection, Permit};
 pub use limiter::{HandshakeLimiter, HandshakePermit, Limited};
+pub use outbox::{Flusher, Outbox};
 pub use split::{Receiver, Sender};
 pub use streams::{IntoSplit, Joined};

@@ -13,6 +13,7 @@ use zmtp_codec::{AnyMechanism, ClearSealer, Command, Group, Mechanism, Ping, Pon
 use super::api::{Push, receiving, sending};
 use super::clock;
 use super::connection::{OpenerOf, Permit, SealerOf};
+use super::outbox::{Flusher, Outbox, outbox};
 use super::reader::{Announced, Link, Progress, Reader, poll_read_buf};
 use super::shared::{Outlet, Shared};
 use super::writer::Writer;
@@ -59,11 +60,10 @@ where
     W: AsyncWrite + Unpin + Send + 'static,
     M: Mechanism,
 {
-    let local = writer.encoder.local();
     let peer = Arc::clone(&reader.peer);
     let shared = Arc::new(Shared::new(write, writer));
     let outlet: Arc<dyn Outlet> = Arc::clone(&shared) as _;
-    (Receiver { io: read, reader, outlet }, Sender { shared, local, peer })
+    (Receiver { io: read, reader, outlet }, Sender::new(shared, peer))
 }
 
 impl<R: AsyncRead + Unpin, M: Mechanism> Receiver<R, M> {
@@ -82,7 +82,18 @@ impl<R: AsyncRead + Unpin, M: Mechanism> Receiver<R, M> {
 }
 
 impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
+    pub(super) fn new(shared: Arc<Shared<W, SealerOf<M>>>, peer: Arc<Peer>) -> Self {
+        let local = shared.lock().writer.encoder.local();
+        Self { shared, local, peer }
+    }
+
     sending!();
+
+    /// Turns this half into one that any number of tasks can hold, and that sends by itself: see [`Outbox`]. What was fed
+    /// and not flushed leaves first. The [`Flusher`] does the writing, for as long as it is polled.
+    pub fn into_outbox(self) -> (Outbox<W, M>, Flusher<W, M>) {
+        outbox(self.shared, self.local, self.peer)
+    }
 
     /// As [`flush`](Self::flush), for those who write their own futures.
     ///

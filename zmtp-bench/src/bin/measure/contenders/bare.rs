@@ -23,7 +23,11 @@ pub(super) fn contenders() -> Vec<Contender> {
         version: String::new(),
         mode,
         kind: Kind::Bare,
-        scenarios: if mode == modes[0] { &[Scenario::Throughput, Scenario::RoundTrip] } else { &[Scenario::Throughput] },
+        scenarios: if mode == modes[0] {
+            &[Scenario::Throughput, Scenario::RoundTrip]
+        } else {
+            &[Scenario::Throughput]
+        },
         mechanisms: &[Mechanism::Null],
         transports: Transport::HERE,
         connections: 1,

@@ -15,20 +15,16 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use zmtp_connection::codec::{Mechanism, SocketType};
 use zmtp_connection::{
-    AllowAny, Blake3Client, Blake3Server, Connection, ConnectionConfig, CurveClient, CurveServer,
-    EncodedMessage, Event, EventRef, KeyPair, Null, SecretKey,
+    AllowAny, Blake3Client, Blake3Server, Connection, ConnectionConfig, CurveClient, CurveServer, EncodedMessage,
+    Event, EventRef, IntoSplit, KeyPair, Null, SecretKey,
 };
 
-/// Messages that wait between two tasks, in the mode `feed`.
-const QUEUE: usize = 4096;
-
 pub(super) fn contenders() -> Vec<Contender> {
-    // How messages are sent: all that are there in one go; handed from one task to another, which writes what waits; or each
-    // by itself. And how they are received: lent, or to keep.
+    // How messages are sent: all that are there in one go; one by one through an outbox, which lets those that wait leave
+    // together; or each by itself. And how they are received: lent, or to keep.
     let modes = [
         ("batch,borrowed", Kind::Batch, Scenario::ALL),
         ("batch,owned", Kind::Batch, &[Scenario::Throughput]),
@@ -65,9 +61,7 @@ fn with_stream<S: Stream>(job: &Job, mode: &'static str, role: Role, meeting: &M
     match (job.mechanism, role.binds()) {
         (Chosen::Null, _) => end::<S, _>(Null::new(), job, mode, role, meeting),
         (Chosen::Curve, true) => end::<S, _>(CurveServer::new(server), job, mode, role, meeting),
-        (Chosen::Curve, false) => {
-            end::<S, _>(CurveClient::new(*server.public_key(), client), job, mode, role, meeting)
-        }
+        (Chosen::Curve, false) => end::<S, _>(CurveClient::new(*server.public_key(), client), job, mode, role, meeting),
         (Chosen::Blake3, true) => end::<S, _>(Blake3Server::new(server), job, mode, role, meeting),
         (Chosen::Blake3, false) => {
             end::<S, _>(Blake3Client::new(*server.public_key(), client), job, mode, role, meeting)
@@ -122,7 +116,7 @@ fn end<S: Stream, M: Mechanism + Clone>(
     let mut here = Here { runtime, links, payload };
     Ok(match (role, mode.split(',').next()) {
         (Role::Send, Some("batch")) => Box::new(move |count, _: &Over| here.share(count, send_batch)),
-        (Role::Send, Some("feed")) => Box::new(move |count, _| here.share(count, send_fed)),
+        (Role::Send, Some("feed")) => here.into_feeding_end(),
         (Role::Send, Some("eager")) => Box::new(move |count, _| here.share(count, send_eager)),
         (Role::Receive, _) if mode.ends_with("owned") => Box::new(move |count, _| here.share(count, receive_owned)),
         (Role::Receive, _) => Box::new(move |count, _| here.share(count, receive_borrowed)),
@@ -151,7 +145,7 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
         F: Future<Output = Result<Connection<S, M>>> + Send + 'static,
     {
         let others = self.links.len() as u64;
-        self.run(|index| count / others + u64::from(index < count % others), work)
+        self.run(|index| share_of(count, index, others), work)
     }
 
     /// Each connection moves `count` messages.
@@ -160,6 +154,39 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
         F: Future<Output = Result<Connection<S, M>>> + Send + 'static,
     {
         self.run(|_| count, work)
+    }
+
+    /// Sends through an outbox for each connection, whose flusher runs beside it.
+    fn into_feeding_end(self) -> End {
+        let Self { runtime, links, payload } = self;
+        let mut outboxes = Vec::new();
+        for link in links {
+            let (receiver, sender) = link.into_split();
+            let (outbox, flusher) = sender.into_outbox();
+            drop(runtime.spawn(flusher));
+            outboxes.push((outbox, receiver));
+        }
+        Box::new(move |count, over| {
+            runtime.block_on(async {
+                let others = outboxes.len() as u64;
+                let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+                for (index, (outbox, _)) in (0..).zip(&outboxes) {
+                    let outbox = outbox.clone();
+                    tasks.spawn(async move {
+                        for _ in 0..share_of(count, index, others) {
+                            outbox.send(payload).await?;
+                        }
+                        Ok(())
+                    });
+                }
+                while let Some(sent) = tasks.join_next().await {
+                    sent??;
+                }
+                // What waits still has to leave.
+                over.wait().await;
+                Ok(Vec::new())
+            })
+        })
     }
 
     fn run<F>(
@@ -173,7 +200,8 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
         let links = std::mem::take(&mut self.links);
         let payload = self.payload;
         let links = self.runtime.block_on(async {
-            let mut tasks: JoinSet<_> = (0..).zip(links).map(|(index, link)| work(link, payload, counts(index))).collect();
+            let mut tasks: JoinSet<_> =
+                (0..).zip(links).map(|(index, link)| work(link, payload, counts(index))).collect();
             let mut links = Vec::new();
             while let Some(link) = tasks.join_next().await {
                 links.push(link??);
@@ -234,6 +262,11 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
     }
 }
 
+/// How many of `count` messages fall to the connection at `index`.
+const fn share_of(count: u64, index: u64, connections: u64) -> u64 {
+    count / connections + (index < count % connections) as u64
+}
+
 /// What connections are made with.
 struct Side<M> {
     config: ConnectionConfig,
@@ -275,27 +308,6 @@ async fn send_batch<S: Stream, M: Mechanism>(
     count: u64,
 ) -> Result<Connection<S, M>> {
     link.send_all(repeat_n(payload, usize::try_from(count)?)).await?;
-    Ok(link)
-}
-
-/// One task makes messages and hands them over, another one writes what waits.
-async fn send_fed<S: Stream, M: Mechanism>(
-    mut link: Connection<S, M>,
-    payload: &'static [u8],
-    count: u64,
-) -> Result<Connection<S, M>> {
-    let (queue, mut waiting) = mpsc::channel(QUEUE);
-    let producer = tokio::spawn(async move {
-        for _ in 0..count {
-            queue.send(payload).await?;
-        }
-        anyhow::Ok(())
-    });
-    let mut batch = Vec::with_capacity(QUEUE);
-    while waiting.recv_many(&mut batch, QUEUE).await > 0 {
-        link.send_all(batch.drain(..)).await?;
-    }
-    producer.await??;
     Ok(link)
 }
 
@@ -370,7 +382,9 @@ impl Place {
 }
 
 /// A stream over either transport.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sized + 'static {
+trait Stream:
+    AsyncRead + AsyncWrite + IntoSplit<Read: Send, Write: Send + 'static> + Unpin + Send + Sized + 'static
+{
     type Listener: Send + 'static;
 
     async fn bind(place: &Place) -> Result<Self::Listener>;
