@@ -8,6 +8,9 @@ use crate::proto::MessageRef;
 
 /// Something the peer sent, to keep.
 #[expect(clippy::exhaustive_enums, reason = "the grammar of traffic: messages and commands")]
+// A tag as wide as what follows it: with a tag of one octet, a message is moved in pieces that lie across those in which it was
+// stored, and the processor waits for each.
+#[repr(usize)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole message.
@@ -59,6 +62,8 @@ impl Event {
 
 /// Something the peer sent, lent until the next receive.
 #[expect(clippy::exhaustive_enums, reason = "the grammar of traffic: messages and commands")]
+// As in `Event`.
+#[repr(usize)]
 #[derive(Clone, Debug)]
 pub enum EventRef<'a> {
     /// A whole message, in the receive buffer.

@@ -302,6 +302,11 @@ macro_rules! receiving {
             into.push(first);
             let mut count = 1;
             while count < most {
+                if let Some(part) = self.reader.decoder.take_plain() {
+                    into.push(Event::Message(Message::from(part)));
+                    count += 1;
+                    continue;
+                }
                 let (reader, mut link) = self.parts();
                 match reader.take_ready(&mut link) {
                     Ok(Some(announced)) => into.push(announced.into_event(&mut reader.decoder)),
@@ -349,6 +354,12 @@ macro_rules! receiving {
             if let Some(part) = self.reader.decoder.take_plain() {
                 return Poll::Ready(Ok(Some(Event::Message(Message::from(part)))));
             }
+            self.poll_any(cx)
+        }
+
+        /// As [`poll_recv`](Self::poll_recv), for what is not a small message that is here already.
+        #[inline(never)]
+        fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, RecvError>> {
             let (reader, mut link) = self.parts();
             let announced = ready!(reader.poll_event(&mut link, cx))?;
             Poll::Ready(Ok(announced.map(|announced| announced.into_event(&mut reader.decoder))))

@@ -166,19 +166,25 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Future for Flusher<W, M> {
     type Output = Result<Sender<W, M>, SendError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ready!(self.line.poll_write(cx))?;
+        // It may be kept after it has failed; who waits for room is told now.
+        ready!(self.line.poll_write(cx)).inspect_err(|_| self.line.end())?;
         Poll::Ready(Ok(Sender::new(Arc::clone(&self.line.shared), Arc::clone(&self.line.peer))))
     }
 }
 
 impl<W, M: Mechanism> Drop for Flusher<W, M> {
     fn drop(&mut self) {
-        self.line.ended.store(true, Ordering::Release);
-        self.line.room.notify_waiters();
+        self.line.end();
     }
 }
 
 impl<W, S> Line<W, S> {
+    /// Nothing more is written.
+    fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.room.notify_waiters();
+    }
+
     fn wake_flusher(&self) {
         let waker = lock(&self.flusher).take();
         if let Some(waker) = waker {
@@ -220,7 +226,6 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Line<W, S> {
                 && side.writer.encoder.pending() == 0
             {
                 side.writer.encoder.append(&mut lock(local))?;
-                self.room.notify_waiters();
             }
             let written = side.poll_flush();
             drop(side);
