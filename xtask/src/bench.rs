@@ -1,131 +1,123 @@
-//! `cargo xtask bench`: runs the criterion benches, then shows every median in one table and one picture.
+//! `cargo xtask bench`: this library beside others, a process for each measurement; then its parts alone, by criterion.
 
+mod bars;
 mod compare;
-mod plot;
-mod progress;
-mod results;
+mod micro;
+mod numbers;
 
-use crate::process::Process;
-use crate::table::{Align, Table};
 use crate::workspace::Metadata;
-use anyhow::{Context as _, Result, bail};
-use results::Measurement;
-use std::io::IsTerminal as _;
-use std::path::Path;
-use std::time::SystemTime;
+use anyhow::Result;
+use clap::ValueEnum;
+use std::path::PathBuf;
 
 const PACKAGE: &str = "zmtp-bench";
-/// Features with which others take part.
-const PEERS: &str = "libzmq";
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only benchmarks whose name contains this (a regular expression): `codec`, `connection/.*1024`, …
+    /// Only micro-benches whose name contains this (a regular expression), and no comparison: `codec`,
+    /// `connection/.*1024`, …
     filter: Option<String>,
-    /// Stop measuring each as soon as it looks stable: seconds instead of minutes, and noisier.
+    /// Minutes instead of half an hour, and noisier: few situations, sizes and rounds, and no micro-benches unless they are
+    /// asked for.
     #[arg(long)]
     quick: bool,
+    /// Only one of the two parts.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    #[command(flatten)]
+    compare: compare::Choice,
     /// Leave out the foreign libraries that we are measured against; then no C++ compiler is needed.
     #[arg(long)]
     without_peers: bool,
-    /// More arguments for criterion: `-- --save-baseline before`.
+    /// Where the reports go, instead of `target/bench`.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// More arguments for criterion, and no comparison: `-- --save-baseline before`.
     #[arg(last = true)]
     criterion: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// This library beside others.
+    Compare,
+    /// Its parts alone, by criterion.
+    Micro,
+}
+
+/// What both parts need to know.
+#[derive(Debug)]
+struct Setting {
+    /// Where cargo builds.
+    target: PathBuf,
+    /// Where reports go.
+    out: PathBuf,
+    quick: bool,
+    peers: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let metadata = Metadata::read()?;
     let target = metadata.target_dir()?;
-    let benches = benches(&metadata)?;
-    let criterion = target.join("criterion");
-
-    // Building and counting apart from measuring, so that the progress is that of the measurements alone.
-    let bench = || bench(&benches, !args.without_peers);
-    bench().arg("--no-run").run()?;
-    let mut arguments: Vec<&str> = args.filter.iter().map(String::as_str).collect();
-    let listing = bench().arg("--quiet").arg("--").args(&arguments).arg("--list").stdout()?;
-    let count = listing.lines().filter(|line| line.ends_with(": benchmark")).count();
-    if count == 0 {
-        bail!("no benchmark matches {:?}", args.filter.as_deref().unwrap_or_default());
+    let out = args.out.clone().unwrap_or_else(|| target.join("bench"));
+    // Children start at the workspace's root, we do not.
+    let out = std::path::absolute(out)?;
+    let setting = Setting { target, out, quick: args.quick, peers: !args.without_peers };
+    for part in args.parts() {
+        match part {
+            Part::Compare => compare::run(&args.compare, &setting)?,
+            Part::Micro => micro::run(args.filter.as_deref(), &args.criterion, &metadata, &setting)?,
+        }
     }
-
-    if args.quick {
-        // Criterion's own plots take longer to draw than a quick measurement takes.
-        arguments.extend(["--quick", "--noplot"]);
-    }
-    arguments.extend(args.criterion.iter().map(String::as_str));
-    let measuring = bench().arg("--").args(&arguments).env("CRITERION_HOME", &criterion);
-    let started = SystemTime::now();
-    if std::io::stderr().is_terminal() {
-        progress::run(measuring, count)?;
-    } else {
-        measuring.run()?;
-    }
-
-    let measurements = results::read(&criterion, started)?;
-    if measurements.is_empty() {
-        // For example after `-- --test`: nothing was measured, and old figures are not passed off as new.
-        println!("nothing was measured");
-        return Ok(());
-    }
-    report(&measurements, &target.join("bench"))
-}
-
-fn benches(metadata: &Metadata) -> Result<Vec<&str>> {
-    let package = metadata.packages().find(|package| package.name() == PACKAGE);
-    let benches: Vec<_> = package.into_iter().flat_map(|package| package.targets("bench")).collect();
-    if benches.is_empty() {
-        bail!("{PACKAGE} has no benches");
-    }
-    Ok(benches)
-}
-
-/// Each bench by its name: without one, cargo would hand criterion's arguments to the unit tests too.
-fn bench(benches: &[&str], peers: bool) -> Process {
-    let named = benches.iter().flat_map(|bench| ["--bench", bench]);
-    let features: &[&str] = if peers { &["--features", PEERS] } else { &[] };
-    Process::cargo().args(["bench", "--package", PACKAGE]).args(features).args(named)
-}
-
-fn report(measurements: &[Measurement], dir: &Path) -> Result<()> {
-    let mut table = Table::new(&[
-        ("benchmark", Align::Left),
-        ("median", Align::Right),
-        ("95 % from", Align::Right),
-        ("to", Align::Right),
-        ("throughput", Align::Right),
-    ]);
-    for measurement in measurements {
-        table.push([
-            measurement.name.clone(),
-            results::nanoseconds(measurement.median),
-            results::nanoseconds(measurement.low),
-            results::nanoseconds(measurement.high),
-            measurement.rates().join(", "),
-        ]);
-    }
-    println!("\n{}", table.to_text());
-    let comparisons = compare::tables(measurements);
-    for (group, table) in &comparisons {
-        println!("{group}: medians, and our time as a ratio of theirs\n{}", table.to_text());
-    }
-
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let markdown = dir.join("summary.md");
-    let picture = dir.join("summary.svg");
-    let text = format!(
-        "# Benchmarks\n\nMedian time per iteration with its 95 % confidence interval.\n\n{}\n![summary](summary.svg)\n{}",
-        table.to_markdown(),
-        comparisons
-            .iter()
-            .map(|(group, table)| {
-                format!("\n## {group}\n\nMedians, and our time as a ratio of theirs.\n\n{}", table.to_markdown())
-            })
-            .collect::<String>(),
-    );
-    std::fs::write(&markdown, text).with_context(|| format!("cannot write {}", markdown.display()))?;
-    plot::draw(measurements, &picture).with_context(|| format!("cannot draw {}", picture.display()))?;
-    println!("table:   {}\npicture: {}", markdown.display(), picture.display());
     Ok(())
+}
+
+impl Args {
+    /// What is said of one part alone asks for that part alone.
+    fn parts(&self) -> Vec<Part> {
+        let micro = self.filter.is_some() || !self.criterion.is_empty();
+        match (self.only, self.compare.narrows(), micro) {
+            (Some(part), _, _) => vec![part],
+            (None, true, false) => vec![Part::Compare],
+            (None, false, true) => vec![Part::Micro],
+            (None, false, false) if self.quick => vec![Part::Compare],
+            (None, _, _) => vec![Part::Compare, Part::Micro],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parts(line: &str) -> Vec<Part> {
+        let line = format!("bench {line}");
+        Cli::try_parse_from(line.split_whitespace()).unwrap().args.parts()
+    }
+
+    #[test]
+    fn what_is_said_of_one_part_asks_for_that_part_alone() {
+        assert_eq!(parts(""), [Part::Compare, Part::Micro]);
+        assert_eq!(parts("codec/encode"), [Part::Micro]);
+        assert_eq!(parts("-- --save-baseline before"), [Part::Micro]);
+        assert_eq!(parts("--peer libzmq --size 128"), [Part::Compare]);
+        assert_eq!(parts("--mechanism curve"), [Part::Compare]);
+        assert_eq!(parts("--scenario round-trip"), [Part::Compare]);
+        assert_eq!(parts("codec --peer libzmq"), [Part::Compare, Part::Micro]);
+    }
+
+    #[test]
+    fn a_quick_run_has_no_micro_benches_unless_they_are_asked_for() {
+        assert_eq!(parts("--quick"), [Part::Compare]);
+        assert_eq!(parts("--quick codec"), [Part::Micro]);
+        assert_eq!(parts("--quick --only micro"), [Part::Micro]);
+    }
 }

@@ -34,8 +34,8 @@ const MATRIX: &[Package] = &[
             All,
         ],
     },
-    // The features `libzmq`, which builds a C++ library, `omq`, `omq-blake3` and `blake3-reference`, which needs Python, have a step
-    // of their own: `interop`.
+    // The features `libzmq`, which builds a C++ library, `omq`, `omq-blake3` and `blake3-reference`, which needs Python, and
+    // those of the program `measure` have a step of their own: `interop`.
     Package { name: "zmtp-bench", kind: Kind::Tooling, feature_sets: &[Default] },
     Package { name: "xtask", kind: Kind::Tooling, feature_sets: &[Default] },
 ];
@@ -47,6 +47,11 @@ const COVERED_ELSEWHERE: &[(&str, &str)] = &[
     ("zmtp-bench", "omq"),
     ("zmtp-bench", "omq-blake3"),
     ("zmtp-bench", "blake3-reference"),
+    ("zmtp-bench", "measure"),
+    ("zmtp-bench", "monocoque"),
+    ("zmtp-bench", "omq-tokio"),
+    ("zmtp-bench", "rzmq"),
+    ("zmtp-bench", "zeromq"),
 ];
 
 /// The systems on which the workflow tests the products; tooling is tested on the first.

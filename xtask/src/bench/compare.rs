@@ -1,92 +1,106 @@
-//! Where a group measures others beside us, one table for it: what each took, and our time as a ratio of theirs.
-//!
-//! Such a group's benches are called `NAME/PARAMETER`, and ours is the NAME [`OURS`].
+//! This library beside others: a process for each measurement, the contenders in turn, and a report with the ratios first.
 
-use super::results::{Measurement, nanoseconds};
-use crate::table::{Align, Table};
+mod contender;
+mod contest;
+mod document;
+mod machine;
+mod plan;
+mod plot;
+mod program;
+mod progress;
+mod ratios;
+mod report;
+mod rounds;
+mod situation;
+mod stats;
+mod syscalls;
+mod tables;
+mod targets;
 
-/// By which name we take part.
-const OURS: &str = "zmtp";
+use super::Setting;
+use anyhow::{Context as _, Result, bail};
+use clap::builder::PossibleValuesParser;
+use machine::Machine;
+use plan::Selection;
+use program::{PEERS, Program};
+use report::Report;
+use situation::{Mechanism, Scenario};
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
-/// A table for each group in which we are not alone, by the group's name.
-pub(crate) fn tables(measurements: &[Measurement]) -> Vec<(String, Table)> {
-    let mut groups: Vec<&str> = measurements.iter().map(|measurement| measurement.group.as_str()).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    groups.into_iter().filter_map(|group| Some((group.to_owned(), table(group, measurements)?))).collect()
+/// What is compared; each of these asks for a comparison, and for no micro-benches.
+#[derive(Debug, clap::Args)]
+pub(super) struct Choice {
+    /// Only beside this implementation (and the bare socket); may be repeated, like the three that follow.
+    #[arg(long = "peer", value_name = "PEER", value_parser = PossibleValuesParser::new(PEERS), conflicts_with = "without_peers")]
+    peers: Vec<String>,
+    #[arg(long = "mechanism", value_name = "MECHANISM", value_enum)]
+    mechanisms: Vec<Mechanism>,
+    /// Octets in a message, instead of the usual sizes.
+    #[arg(long = "size", value_name = "OCTETS")]
+    sizes: Vec<usize>,
+    #[arg(long = "scenario", value_name = "SCENARIO", value_enum)]
+    scenarios: Vec<Scenario>,
+    /// How often everybody is measured: 15 times, or 3 times if it is to be quick.
+    #[arg(long)]
+    rounds: Option<NonZeroUsize>,
 }
 
-fn table(group: &str, measurements: &[Measurement]) -> Option<Table> {
-    let entries: Vec<Entry<'_>> = measurements.iter().filter_map(|measurement| Entry::of(group, measurement)).collect();
-    let ours: Vec<&Entry<'_>> = entries.iter().filter(|entry| entry.name == OURS).collect();
-    let mut others: Vec<&str> = entries.iter().map(|entry| entry.name).filter(|name| *name != OURS).collect();
-    others.sort_unstable();
-    others.dedup();
-    if ours.is_empty() || others.is_empty() {
-        return None;
+impl Choice {
+    /// Whether less is asked for than everything.
+    pub(super) const fn narrows(&self) -> bool {
+        let Self { peers, mechanisms, sizes, scenarios, rounds: _ } = self;
+        !(peers.is_empty() && mechanisms.is_empty() && sizes.is_empty() && scenarios.is_empty())
     }
-    let headings = [("", Align::Right), (OURS, Align::Right)].into_iter();
-    let headings = headings.chain(others.iter().flat_map(|name| [(*name, Align::Right), ("ratio", Align::Right)]));
-    let mut table = Table::new(&headings.collect::<Vec<_>>());
-    for our in ours {
-        let mut row = vec![our.parameter.to_owned(), nanoseconds(our.median)];
-        for name in &others {
-            let their = entries.iter().find(|entry| entry.name == *name && entry.parameter == our.parameter);
-            row.push(their.map(|their| nanoseconds(their.median)).unwrap_or_default());
-            row.push(their.map(|their| format!("{:.2}", our.median / their.median)).unwrap_or_default());
+
+    fn rounds(&self, quick: bool) -> usize {
+        self.rounds.map_or(if quick { 3 } else { 15 }, NonZeroUsize::get)
+    }
+
+    fn peers(&self, setting: &Setting) -> Vec<&str> {
+        let asked: Vec<&str> = self.peers.iter().map(String::as_str).collect();
+        match (setting.peers, asked.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => PEERS.to_vec(),
+            (true, false) => asked,
         }
-        table.push(row);
-    }
-    Some(table)
-}
-
-/// One bench of a group, its name taken apart.
-struct Entry<'a> {
-    name: &'a str,
-    parameter: &'a str,
-    median: f64,
-}
-
-impl<'a> Entry<'a> {
-    fn of(group: &str, measurement: &'a Measurement) -> Option<Self> {
-        if measurement.group != group {
-            return None;
-        }
-        let (name, parameter) = measurement.name.strip_prefix(group)?.strip_prefix('/')?.split_once('/')?;
-        Some(Self { name, parameter, median: measurement.median })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn measurement(group: &str, name: &str, median: f64) -> Measurement {
-        Measurement::timed(group, name, median)
+pub(super) fn run(choice: &Choice, setting: &Setting) -> Result<()> {
+    let (program, left_out) = Program::build(&choice.peers(setting), &setting.target)?;
+    let contenders = program.contenders()?;
+    let selection = Selection {
+        quick: setting.quick,
+        rounds: choice.rounds(setting.quick),
+        mechanisms: choice.mechanisms.clone(),
+        sizes: choice.sizes.clone(),
+        scenarios: choice.scenarios.clone(),
+    };
+    let mut contests = plan::plan(&contenders, &selection);
+    if contests.is_empty() {
+        bail!("nobody can do what was asked for");
     }
+    std::fs::create_dir_all(&setting.out).with_context(|| format!("cannot create {}", setting.out.display()))?;
 
-    #[test]
-    fn each_size_is_a_row_with_our_time_as_a_ratio_of_theirs() {
-        let measurements = [
-            measurement("seal", "zmtp/16", 50.0),
-            measurement("seal", "zmtp/64", 90.0),
-            measurement("seal", "other/16", 200.0),
-            measurement("seal", "another/64", 30.0),
-        ];
-        let tables = tables(&measurements);
-        let [(group, table)] = tables.as_slice() else { panic!("{} tables", tables.len()) };
-        assert_eq!(group, "seal");
-        let text = table.to_text();
-        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(rows[0], ["zmtp", "another", "ratio", "other", "ratio"]);
-        assert_eq!(rows[2], ["16", "50.0", "ns", "200", "ns", "0.25"]);
-        assert_eq!(rows[3], ["64", "90.0", "ns", "30.0", "ns", "3.00"]);
-    }
+    // Long enough for buffers to be full many times over.
+    let time = Duration::from_millis(if setting.quick { 40 } else { 100 });
+    rounds::run(&mut contests, |contender, situation| program.measure(contender, situation, time));
+    let uncounted = syscalls::count(&mut contests, &program, &setting.out);
+    let report = Report {
+        machine: Machine::here(),
+        command_line: command_line(),
+        rounds: selection.rounds,
+        milliseconds: time.as_millis(),
+        verdicts: ratios::verdicts(&contests),
+        contests,
+        notes: left_out.iter().map(|peer| format!("{peer} did not build.")).chain(uncounted).collect(),
+    };
+    report.write(&setting.out)?;
+    println!("\n{}\nreport: {}", report.summary(), setting.out.join("report.md").display());
+    Ok(())
+}
 
-    #[test]
-    fn a_group_in_which_we_are_alone_or_absent_has_no_table() {
-        let measurements =
-            [measurement("a", "zmtp/16", 1.0), measurement("b", "other/16", 1.0), measurement("c", "x", 1.0)];
-        assert!(tables(&measurements).is_empty());
-    }
+fn command_line() -> String {
+    std::iter::once("cargo xtask".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }

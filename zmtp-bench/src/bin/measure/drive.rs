@@ -137,7 +137,8 @@ impl Pair {
         let begun = Instant::now();
         self.follows.begin(count, &over)?;
         self.finishes.begin(count, &over)?;
-        let mut latencies = self.finishes.end()?;
+        // Who waits for one that has failed cannot say why.
+        let mut latencies = self.finishes.end().map_err(|error| self.follows.failure().unwrap_or(error))?;
         let took = begun.elapsed();
         over.declare();
         self.follows.end()?;
@@ -200,6 +201,10 @@ impl Remote {
 
     fn begin(&self, count: u64, over: &Over) -> Result<()> {
         self.orders.send((count, over.clone())).map_err(|_| anyhow!("the end that is to {:?} is gone", self.role))
+    }
+
+    fn failure(&self) -> Option<anyhow::Error> {
+        self.reports.try_recv().ok()?.err()
     }
 
     fn end(&self) -> Result<Vec<u64>> {

@@ -5,6 +5,7 @@ use crate::drive::{End, Over};
 use crate::job::{Job, Mechanism as Chosen, Role, Scenario, Transport};
 use crate::meeting::{Address, Meeting};
 use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::hint::black_box;
 use std::iter::repeat_n;
@@ -200,19 +201,20 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
         let links = std::mem::take(&mut self.links);
         let payload = self.payload;
         let links = self.runtime.block_on(async {
-            let mut tasks: JoinSet<_> =
-                (0..).zip(links).map(|(index, link)| work(link, payload, counts(index))).collect();
-            let mut links = Vec::new();
-            while let Some(link) = tasks.join_next().await {
-                links.push(link??);
-            }
-            anyhow::Ok(links)
+            let begin = |(index, link)| {
+                let work = work(link, payload, counts(index));
+                async move { Ok::<_, anyhow::Error>((index, work.await?)) }
+            };
+            let tasks: JoinSet<_> = (0..).zip(links).map(begin).collect();
+            // Each in its place again: both ends count by it.
+            let links: BTreeMap<u64, _> = tasks.join_all().await.into_iter().collect::<Result<_>>()?;
+            anyhow::Ok(links.into_values().collect())
         })?;
         self.links = links;
         Ok(Vec::new())
     }
 
-    /// Each message is framed once, and goes to everybody.
+    /// Each message is framed once, and goes to everybody; where frames are sealed, it is sealed for each.
     fn publish(&mut self, count: u64) -> Result<Vec<u64>> {
         let message = EncodedMessage::encode(self.payload).context("a message has a part")?;
         let most = u64::try_from(self.links[0].pending() + (64 << 10) / message.wire_len().max(1))?.max(1);
@@ -222,7 +224,7 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
                 let now = left.min(most);
                 for _ in 0..now {
                     for link in &mut self.links {
-                        link.feed_encoded(&message)?;
+                        link.feed_fan_out(&message)?;
                     }
                 }
                 for link in &mut self.links {

@@ -1,6 +1,6 @@
-//! The picture: one bar for each benchmark on a logarithmic axis, one colour for each group.
+//! A picture of times: one bar for each on a logarithmic axis, one colour for each group.
 
-use super::results::{self, Measurement};
+use super::numbers::nanoseconds;
 use anyhow::{Result, anyhow};
 use plotters::backend::SVGBackend;
 use plotters::drawing::IntoDrawingArea as _;
@@ -24,12 +24,23 @@ const CHARACTER: i32 = 8;
 
 const GRID: RGBColor = RGBColor(220, 220, 220);
 
-/// Draws the measurements, in their order, as an SVG file.
-pub(super) fn draw(measurements: &[Measurement], path: &Path) -> Result<()> {
-    let scale = Scale::of(measurements);
-    let longest = measurements.iter().map(|m| m.name.chars().count()).max().unwrap_or(0);
+/// One bar. Times are nanoseconds.
+#[derive(Debug)]
+pub(super) struct Bar {
+    pub(super) name: String,
+    pub(super) group: String,
+    pub(super) median: f64,
+    /// The ends of the whisker.
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+/// Draws the bars, in their order, as an SVG file.
+pub(super) fn draw(heading: &str, bars: &[Bar], path: &Path) -> Result<()> {
+    let scale = Scale::of(bars);
+    let longest = bars.iter().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
     let left = MARGIN + i32::try_from(longest)? * CHARACTER;
-    let bottom = HEADER + i32::try_from(measurements.len())? * ROW;
+    let bottom = HEADER + i32::try_from(bars.len())? * ROW;
     let (width, height) = (left + BARS + FIGURES + MARGIN, bottom + MARGIN);
 
     let root = SVGBackend::new(path, (u32::try_from(width)?, u32::try_from(height)?)).into_drawing_area();
@@ -37,32 +48,31 @@ pub(super) fn draw(measurements: &[Measurement], path: &Path) -> Result<()> {
     root.fill(&WHITE).map_err(failed)?;
 
     let title = text(20, HPos::Left, VPos::Center);
-    let heading = "Median time per iteration, logarithmic (whisker: 95 % confidence interval)";
     root.draw(&Text::new(heading, (MARGIN, MARGIN), title)).map_err(failed)?;
     for decade in scale.decades() {
         let x = left + scale.x(decade);
         root.draw(&PathElement::new([(x, HEADER - 4), (x, bottom)], GRID)).map_err(failed)?;
         let label = text(15, HPos::Center, VPos::Bottom);
-        root.draw(&Text::new(results::nanoseconds(decade), (x, HEADER - 6), label)).map_err(failed)?;
+        root.draw(&Text::new(nanoseconds(decade), (x, HEADER - 6), label)).map_err(failed)?;
     }
 
     let mut groups: Vec<&str> = Vec::new();
     let mut middle = HEADER + ROW / 2;
-    for measurement in measurements {
-        if !groups.contains(&measurement.group.as_str()) {
-            groups.push(&measurement.group);
+    for bar in bars {
+        if !groups.contains(&bar.group.as_str()) {
+            groups.push(&bar.group);
         }
         let colour = Palette99::pick(groups.len()).to_rgba();
-        let [low, median, high] = [measurement.low, measurement.median, measurement.high].map(|t| left + scale.x(t));
-        let bar = [(left, middle - BAR / 2), (median, middle + BAR / 2)];
-        root.draw(&Rectangle::new(bar, colour.mix(0.8).filled())).map_err(failed)?;
+        let [low, median, high] = [bar.low, bar.median, bar.high].map(|t| left + scale.x(t));
+        let corners = [(left, middle - BAR / 2), (median, middle + BAR / 2)];
+        root.draw(&Rectangle::new(corners, colour.mix(0.8).filled())).map_err(failed)?;
         let whisker = PathElement::new([(low, middle), (high, middle)], ShapeStyle::from(&BLACK).stroke_width(1));
         root.draw(&whisker).map_err(failed)?;
 
         let name = text(16, HPos::Right, VPos::Center);
-        root.draw(&Text::new(measurement.name.as_str(), (left - 6, middle), name)).map_err(failed)?;
+        root.draw(&Text::new(bar.name.as_str(), (left - 6, middle), name)).map_err(failed)?;
         let figure = text(16, HPos::Left, VPos::Center);
-        root.draw(&Text::new(results::nanoseconds(measurement.median), (high + 6, middle), figure)).map_err(failed)?;
+        root.draw(&Text::new(nanoseconds(bar.median), (high + 6, middle), figure)).map_err(failed)?;
         middle += ROW;
     }
     root.present().map_err(failed)
@@ -80,9 +90,9 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(measurements: &[Measurement]) -> Self {
-        let shortest = measurements.iter().map(|m| m.low).fold(f64::INFINITY, f64::min);
-        let longest = measurements.iter().map(|m| m.high).fold(0.0, f64::max);
+    fn of(bars: &[Bar]) -> Self {
+        let shortest = bars.iter().map(|bar| bar.low).fold(f64::INFINITY, f64::min);
+        let longest = bars.iter().map(|bar| bar.high).fold(0.0, f64::max);
         let first = nearest(shortest.log10().floor());
         Self { first, last: nearest(longest.log10().ceil()).max(first + 1) }
     }

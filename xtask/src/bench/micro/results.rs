@@ -1,5 +1,6 @@
 //! What criterion measured, from the files that it leaves behind.
 
+use crate::bench::numbers::scaled;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -57,36 +58,6 @@ impl Measurement {
             Work::Bytes(amount) => format!("{}/s", scaled(per_second(amount), "B")),
         };
         self.work.iter().map(rate).collect()
-    }
-}
-
-/// A time with three significant digits or more: `9.87 ns`, `12.3 µs`.
-pub(crate) fn nanoseconds(nanoseconds: f64) -> String {
-    let (value, unit) = match nanoseconds {
-        t if t < 1e3 => (t, "ns"),
-        t if t < 1e6 => (t / 1e3, "µs"),
-        t if t < 1e9 => (t / 1e6, "ms"),
-        t => (t / 1e9, "s"),
-    };
-    format!("{} {unit}", three_digits(value))
-}
-
-/// A number below 1000 with a decimal prefix: `4.20 M`, `512 kB`.
-fn scaled(value: f64, unit: &str) -> String {
-    let (value, prefix) = match value {
-        v if v < 1e3 => (v, ""),
-        v if v < 1e6 => (v / 1e3, "k"),
-        v if v < 1e9 => (v / 1e6, "M"),
-        v => (v / 1e9, "G"),
-    };
-    format!("{} {prefix}{unit}", three_digits(value)).trim_end().to_owned()
-}
-
-fn three_digits(value: f64) -> String {
-    match value {
-        v if v < 10.0 => format!("{v:.2}"),
-        v if v < 100.0 => format!("{v:.1}"),
-        v => format!("{v:.0}"),
     }
 }
 
@@ -188,15 +159,6 @@ mod tests {
     #[test]
     fn a_file_of_another_shape_is_not_guessed_at() {
         assert_eq!(measurement(&json!({}), &json!({})), None);
-    }
-
-    #[test]
-    fn numbers_are_short_and_carry_their_unit() {
-        assert_eq!(nanoseconds(9.876), "9.88 ns");
-        assert_eq!(nanoseconds(12_345.0), "12.3 µs");
-        assert_eq!(nanoseconds(2.5e9), "2.50 s");
-        assert_eq!(scaled(512_000.0, "B"), "512 kB");
-        assert_eq!(scaled(3.0, ""), "3.00");
     }
 
     #[test]
