@@ -47,6 +47,10 @@ impl Canned {
         Self { octets: octets.into(), at: 0, then: Bytes::new(), times: 0 }
     }
 
+    fn is_silent(&self) -> bool {
+        self.times == 0 && self.at == self.octets.len()
+    }
+
     fn say(&mut self, octets: &Bytes, times: usize) {
         assert_eq!(self.at, self.octets.len(), "what was said before was not read to its end");
         (self.then, self.times) = (octets.clone(), times);
@@ -98,12 +102,19 @@ async fn connect<M: Mechanism>(opening: Vec<u8>, mechanism: &M) -> Shell<M> {
 async fn receive_all<M: Mechanism>(connection: &mut Shell<M>) -> usize {
     let mut count = 0;
     loop {
-        let mut next = std::pin::pin!(connection.recv_ref());
-        // What is there is returned at once; Pending is the end.
-        match poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
-            Poll::Ready(Ok(Some(EventRef::Message(_)))) => count += 1,
-            Poll::Ready(other) => unreachable!("{other:?} instead of a message"),
-            Poll::Pending => return count,
+        let polled = {
+            let mut next = std::pin::pin!(connection.recv_ref());
+            match poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
+                Poll::Ready(Ok(Some(EventRef::Message(_)))) => Poll::Ready(()),
+                Poll::Ready(other) => unreachable!("{other:?} instead of a message"),
+                Poll::Pending => Poll::Pending,
+            }
+        };
+        // Pending is the end, or else the end of its turn.
+        match polled {
+            Poll::Ready(()) => count += 1,
+            Poll::Pending if connection.get_ref().is_silent() => return count,
+            Poll::Pending => {}
         }
     }
 }
@@ -129,7 +140,9 @@ fn the_shell_allocates_nothing_per_message_either() {
         // The size of its reads has to adapt, too.
         batches(30);
         let ((), counts) = measure(|| batches(100));
-        assert_eq!(counts.allocations, 0, "{shape:?}");
+        // Its receive buffer alone, which it gives back where it has to wait: at the end, and between turns of writing.
+        let turns = (100 * 50 * message_wire(shape).len().max(16 * KIB / 50)).div_ceil(512 * KIB) as u64;
+        assert!(counts.allocations <= 1 + turns, "{shape:?}: {} allocations in {turns} turns", counts.allocations);
     }
     for shape in SHAPES {
         check(&NULL, shape);

@@ -35,6 +35,9 @@ use crate::proto::Encoder;
 ///
 /// Made by [`Sender::into_outbox`], together with the [`Flusher`] that does the writing and has to be kept running.
 ///
+/// A message must not feed the outbox that it is fed to (from its [`AsMessage::part`]): that waits for ever. The stream
+/// stays open for as long as a clone lives, even when the flusher has ended.
+///
 /// Under a mechanism that seals, a message is sealed by whoever feeds it, under the lock that the flusher holds while it
 /// writes; on a runtime of several threads, a feed may then wait for a write (of up to the high-water mark) to return.
 pub struct Outbox<W, M: Mechanism = AnyMechanism> {
@@ -113,7 +116,8 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Outbox<W, M> {
         self.line.push::<[u8]>(&Push::Command(command))
     }
 
-    /// Queues one message, as soon as there is room for it. It does not wait until the message is written.
+    /// Queues one message, as soon as there is room for it. It does not wait until the message is written; while there is
+    /// room it does not wait at all, so whoever sends without end gives other tasks their turn himself.
     ///
     /// # Errors
     /// [`SendError::Refused`] if the message cannot be sent, or the flusher has ended.
@@ -226,6 +230,7 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Line<W, S> {
                 && side.writer.encoder.pending() == 0
             {
                 side.writer.encoder.append(&mut lock(local))?;
+                self.room.notify_waiters();
             }
             let written = side.poll_flush();
             drop(side);

@@ -24,7 +24,9 @@ use crate::peer::Peer;
 use crate::proto::{Decoded, DecodedFrame, Decoder, Heartbeat, HeartbeatAction};
 
 /// The size of a read on a quiet connection.
-const READ_MIN: usize = 4 * 1024;
+const READ_MIN: usize = 1024;
+/// What a connection keeps of its receive buffer while it waits: what a small read takes.
+const KEEP: usize = 2 * READ_MIN;
 /// The size of a read under load. Larger reads than this gain nothing, and leave the cache.
 const READ_MAX: usize = 64 * 1024;
 /// How much is read ahead while somebody waits to send.
@@ -306,7 +308,11 @@ impl<O: Opener> Reader<O> {
             // A large body is complete, and waits to be taken.
             return Poll::Pending;
         }
-        match ready!(link.poll_read(cx, &mut buffer)) {
+        let Poll::Ready(read) = link.poll_read(cx, &mut buffer) else {
+            self.decoder.give_back(KEEP);
+            return Poll::Pending;
+        };
+        match read {
             Ok(0) => self.state = State::Ended,
             Ok(count) => self.received(count),
             Err(error) => self.state = State::Failed(self.failed(RecvError::Io(error))),

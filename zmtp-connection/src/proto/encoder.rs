@@ -9,7 +9,7 @@ use zmtp_codec::{
 };
 
 use super::pattern::Pattern;
-use super::queue::{Chunks, Queue};
+use super::queue::{Chunks, Mark, Queue};
 #[cfg(feature = "net")]
 use crate::error::FeedAllError;
 use crate::error::PushError;
@@ -76,14 +76,12 @@ impl<S: Sealer> Encoder<S> {
         if parts == 1 {
             return self.frame(FrameKind::Last, message.part(0));
         }
-        let mark = self.queue.mark();
+        let attempt = Attempt { mark: self.queue.mark(), encoder: self };
         for index in 0..parts {
             let kind = FrameKind::message(index + 1 < parts);
-            if let Err(error) = self.frame(kind, message.part(index)) {
-                self.queue.rewind(mark);
-                return Err(error);
-            }
+            attempt.encoder.frame(kind, message.part(index))?;
         }
+        std::mem::forget(attempt);
         Ok(())
     }
 
@@ -351,6 +349,24 @@ impl<S: Sealer> Encoder<S> {
             self.queue.rewind(mark);
             PushError::Seal(error)
         })
+    }
+}
+
+/// A message of several parts while it is queued: dropped before it is whole, it takes back what was. That it is also if a
+/// part cannot be had because somebody's [`AsMessage`] panics.
+struct Attempt<'a, S: Sealer> {
+    encoder: &'a mut Encoder<S>,
+    mark: Mark,
+}
+
+impl<S: Sealer> Drop for Attempt<'_, S> {
+    fn drop(&mut self) {
+        self.encoder.queue.rewind(self.mark);
+        // What was sealed has used up its numbers, so nothing may follow.
+        if !self.encoder.sealer.is_identity() {
+            self.encoder.failed = true;
+            self.encoder.pong = None;
+        }
     }
 }
 
