@@ -2,6 +2,7 @@
 
 mod deny;
 mod examples;
+mod instructions;
 mod interop;
 mod no_std;
 mod reference;
@@ -38,6 +39,12 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { name: "examples", about: "every example runs and exits with 0", quick: false, run: examples::run },
     Step { name: "benches", about: "every bench runs once, unmeasured", quick: false, run: sources::benches },
+    Step {
+        name: "instructions",
+        about: "the hot paths take no more instructions than their budgets",
+        quick: false,
+        run: instructions::run,
+    },
 ];
 
 /// One step.

@@ -294,6 +294,7 @@ impl<O: Opener> Decoder<O> {
     }
 
     /// As [`next_plain`](Self::next_plain), and takes the message if it is a small one.
+    #[cfg(feature = "net")]
     #[inline]
     pub(crate) fn take_plain(&mut self) -> Option<Bytes> {
         let part = self.plain_part().filter(|part| part.len() <= COPY_UP_TO)?;

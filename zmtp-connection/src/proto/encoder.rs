@@ -118,8 +118,9 @@ impl<S: Sealer> Encoder<S> {
         pushed
     }
 
-    /// Queues a message that was framed in advance: the cheap way to send one message to many. Its large parts are
-    /// shared, its headers and small parts are copied in one go.
+    /// Queues a message that was framed in advance, for many. Its large parts are shared, its headers and small parts are
+    /// copied in one go: for two parts and more that is less work than to frame them again, for one small part no more and
+    /// no less.
     ///
     /// # Errors
     /// [`PushError::EncryptedLink`] where the mechanism encrypts, and as [`push`](Self::push).
