@@ -59,7 +59,7 @@ impl ConnectionConfig {
             extra: Vec::new(),
             limits: Limits::new(),
             handshake_timeout: Some(Duration::from_secs(30)),
-            high_water_mark: 1 << 20,
+            high_water_mark: 512 * 1024,
             heartbeat: None,
             domain: String::new(),
         }
@@ -168,8 +168,11 @@ impl ConfigBuilder {
         self
     }
 
-    /// How many octets may wait to be sent before `send` waits and `feed` refuses: 1 MiB by default. One message
+    /// How many octets may wait to be sent before `send` waits and `feed` refuses: 512 KiB by default. One message
     /// beyond the mark is always taken whole.
+    ///
+    /// It is also how much is written in one go. Half as much or twice as much takes longer: a fifth to a half at 128 to
+    /// 8,192 octets on the processor on which this was chosen, whose cache of the second level has 2 MiB.
     pub const fn high_water_mark(mut self, octets: usize) -> Self {
         self.high_water_mark = octets;
         self

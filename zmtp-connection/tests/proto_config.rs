@@ -44,7 +44,7 @@ fn new_is_a_builder_with_nothing_set() {
     let config = ConnectionConfig::new(SocketType::Pub);
     assert_eq!(config.limits(), &Limits::default());
     assert_eq!(config.handshake_timeout(), Some(Duration::from_secs(30)));
-    assert_eq!(config.high_water_mark(), 1 << 20);
+    assert_eq!(config.high_water_mark(), 512 * 1024);
     assert_eq!(config.heartbeat(), None);
 }
 

@@ -13,7 +13,7 @@ use bytes::buf::{BufMut, Limit};
 use bytes::{Buf, Bytes, BytesMut};
 use zmtp_codec::{Command, CommandName, FrameHeader, FrameKind, OpenError, Opened, Opener, Ping, Pong, RawCommand};
 
-use super::large::{LARGE_BODY, LargeBody};
+use super::large::{LARGE_BODY, LargeBody, spare};
 use super::message_ref::{At, MessageRef};
 use super::pattern::Pattern;
 use crate::config::Limits;
@@ -57,6 +57,8 @@ pub struct Decoder<O> {
     /// The frame interface is in the middle of a message.
     amid_frames: bool,
     large: Option<LargeBody>,
+    /// For the next large body.
+    spare: Option<BytesMut>,
     ignored: u64,
     failed: bool,
     /// See [`next_plain`](Self::next_plain): for parts of fewer octets than this, which is 0 where there is no such.
@@ -124,6 +126,7 @@ impl<O: Opener> Decoder<O> {
             announced: false,
             amid_frames: false,
             large: None,
+            spare: None,
             ignored: 0,
             failed: false,
             plain_below,
@@ -152,7 +155,11 @@ impl<O: Opener> Decoder<O> {
     /// long. To allocate it anew takes a hundredth of the time of the system call that says that there is something.
     #[cfg(feature = "net")]
     pub(crate) fn give_back(&mut self, keep: usize) {
-        if self.buf.is_empty() && self.buf.capacity() > keep && self.parts.is_empty() && !self.announced {
+        if !self.buf.is_empty() || self.large.is_some() || !self.parts.is_empty() || self.announced {
+            return;
+        }
+        self.spare = None;
+        if self.buf.capacity() > keep {
             self.buf = BytesMut::new();
             (self.base, self.scan) = (0, 0);
         }
@@ -214,6 +221,10 @@ impl<O: Opener> Decoder<O> {
         self.begin_poll()?;
         if self.amid_frames {
             return Err(DecodeError::MidMessage);
+        }
+        if self.scan == self.buf.len() && self.large.is_none() {
+            // Nothing is here, as a connection finds that is about to wait.
+            return Ok(None);
         }
         loop {
             let found = match self.step(self.limits.message) {
@@ -394,6 +405,7 @@ impl<O: Opener> Decoder<O> {
         self.parts = Vec::new();
         self.one = 0..0;
         self.large = None;
+        self.spare = None;
         (self.base, self.scan) = (0, 0);
         error
     }
@@ -403,11 +415,20 @@ impl<O: Opener> Decoder<O> {
     fn release(&mut self) {
         if self.announced {
             self.announced = false;
-            self.parts.clear();
             self.payload = 0;
+            self.drop_parts();
         }
         if self.parts.is_empty() {
             self.base = self.scan;
+        }
+    }
+
+    #[inline]
+    fn drop_parts(&mut self) {
+        for part in self.parts.drain(..) {
+            if let At::Own(octets) = part {
+                self.spare = spare(octets);
+            }
         }
     }
 
@@ -553,7 +574,7 @@ impl<O: Opener> Decoder<O> {
     /// Moves what is already there of a large body to an allocation of its own.
     fn begin_large(&mut self, kind: FrameKind, header_len: usize, want: usize) {
         let (header, prefix) = self.buf[self.scan..].split_at(header_len);
-        self.large = Some(LargeBody::begin(header, kind, prefix, want));
+        self.large = Some(LargeBody::begin(header, kind, prefix, want, self.spare.take()));
         self.buf.truncate(self.scan);
         self.missing = 0;
     }

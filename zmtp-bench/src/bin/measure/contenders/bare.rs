@@ -17,7 +17,7 @@ const READ: usize = 64 * 1024;
 
 pub(super) fn contenders() -> Vec<Contender> {
     // Writes of so many octets; and in the last, an allocation and a copy for each message that is received.
-    let modes = ["1 MiB writes", "256 KiB writes", "64 KiB writes", "1 MiB writes,copied"];
+    let modes = ["1 MiB writes", "512 KiB writes", "256 KiB writes", "64 KiB writes", "1 MiB writes,copied"];
     let contender = |mode| Contender {
         peer: "bare socket",
         version: String::new(),
@@ -126,6 +126,7 @@ impl Writer {
         let enough = match mode {
             "64 KiB writes" => 64 * 1024,
             "256 KiB writes" => 256 * 1024,
+            "512 KiB writes" => 512 * 1024,
             _ => 1024 * 1024,
         };
         Self { buffer: Vec::with_capacity(enough), enough }

@@ -5,6 +5,7 @@ use crate::drive::{End, Over};
 use crate::job::{Job, Mechanism as Chosen, Role, Scenario, Transport};
 use crate::meeting::{Address, Meeting};
 use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::hint::black_box;
@@ -74,7 +75,7 @@ fn with_stream<S: Stream>(job: &Job, mode: &'static str, role: Role, meeting: &M
 struct Here<S, M: Mechanism> {
     runtime: Runtime,
     links: Vec<Connection<S, M>>,
-    payload: &'static [u8],
+    payload: &'static Bytes,
 }
 
 fn end<S: Stream, M: Mechanism + Clone>(
@@ -86,7 +87,8 @@ fn end<S: Stream, M: Mechanism + Clone>(
 ) -> Result<End> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let place = Place::of(meeting);
-    let payload: &'static [u8] = Vec::leak(vec![7; job.size]);
+    // Shared, as what is sent on or to many is: large parts of it are not copied.
+    let payload: &'static Bytes = Box::leak(Box::new(Bytes::from(vec![7; job.size])));
     let side = Side { config: ConnectionConfig::new(socket_type(role)), mechanism };
     let listener = if role.binds() { Some(runtime.block_on(S::bind(&place))?) } else { None };
     match &listener {
@@ -141,7 +143,7 @@ const fn socket_type(role: Role) -> SocketType {
 
 impl<S: Stream, M: Mechanism> Here<S, M> {
     /// Each connection moves its share of `count` messages, on a task of its own where there are several.
-    fn share<F>(&mut self, count: u64, work: impl Fn(Connection<S, M>, &'static [u8], u64) -> F) -> Result<Vec<u64>>
+    fn share<F>(&mut self, count: u64, work: impl Fn(Connection<S, M>, &'static Bytes, u64) -> F) -> Result<Vec<u64>>
     where
         F: Future<Output = Result<Connection<S, M>>> + Send + 'static,
     {
@@ -150,7 +152,7 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
     }
 
     /// Each connection moves `count` messages.
-    fn each<F>(&mut self, count: u64, work: impl Fn(Connection<S, M>, &'static [u8], u64) -> F) -> Result<Vec<u64>>
+    fn each<F>(&mut self, count: u64, work: impl Fn(Connection<S, M>, &'static Bytes, u64) -> F) -> Result<Vec<u64>>
     where
         F: Future<Output = Result<Connection<S, M>>> + Send + 'static,
     {
@@ -193,7 +195,7 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
     fn run<F>(
         &mut self,
         counts: impl Fn(u64) -> u64,
-        work: impl Fn(Connection<S, M>, &'static [u8], u64) -> F,
+        work: impl Fn(Connection<S, M>, &'static Bytes, u64) -> F,
     ) -> Result<Vec<u64>>
     where
         F: Future<Output = Result<Connection<S, M>>> + Send + 'static,
@@ -291,7 +293,7 @@ impl<M: Mechanism + Clone> Side<M> {
         Ok(Vec::new())
     }
 
-    async fn visit<S: Stream>(&self, place: &Place, payload: &[u8], count: u64) -> Result<Vec<u64>> {
+    async fn visit<S: Stream>(&self, place: &Place, payload: &Bytes, count: u64) -> Result<Vec<u64>> {
         let mut took = Vec::new();
         for _ in 0..count {
             let begun = Instant::now();
@@ -306,7 +308,7 @@ impl<M: Mechanism + Clone> Side<M> {
 
 async fn send_batch<S: Stream, M: Mechanism>(
     mut link: Connection<S, M>,
-    payload: &'static [u8],
+    payload: &'static Bytes,
     count: u64,
 ) -> Result<Connection<S, M>> {
     link.send_all(repeat_n(payload, usize::try_from(count)?)).await?;
@@ -315,7 +317,7 @@ async fn send_batch<S: Stream, M: Mechanism>(
 
 async fn send_eager<S: Stream, M: Mechanism>(
     mut link: Connection<S, M>,
-    payload: &'static [u8],
+    payload: &'static Bytes,
     count: u64,
 ) -> Result<Connection<S, M>> {
     for _ in 0..count {
@@ -326,7 +328,7 @@ async fn send_eager<S: Stream, M: Mechanism>(
 
 async fn receive_borrowed<S: Stream, M: Mechanism>(
     mut link: Connection<S, M>,
-    _: &'static [u8],
+    _: &'static Bytes,
     count: u64,
 ) -> Result<Connection<S, M>> {
     for _ in 0..count {
@@ -342,7 +344,7 @@ async fn receive_borrowed<S: Stream, M: Mechanism>(
 
 async fn receive_owned<S: Stream, M: Mechanism>(
     mut link: Connection<S, M>,
-    _: &'static [u8],
+    _: &'static Bytes,
     count: u64,
 ) -> Result<Connection<S, M>> {
     // One by one: an allocator that takes a block back before it gives the next has it in its cache.
