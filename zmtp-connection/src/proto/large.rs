@@ -23,13 +23,7 @@ pub(super) struct LargeBody {
 impl LargeBody {
     /// A body of `want` octets behind `header`, of which `prefix` is here already. It is received into `spare` if that is
     /// at least as large as an allocation for it would be.
-    pub(super) fn begin(
-        header: &[u8],
-        kind: FrameKind,
-        prefix: &[u8],
-        want: usize,
-        spare: Option<BytesMut>,
-    ) -> Self {
+    pub(super) fn begin(header: &[u8], kind: FrameKind, prefix: &[u8], want: usize, spare: Option<BytesMut>) -> Self {
         let mut octets = [0; 9];
         octets[..header.len()].copy_from_slice(header);
         let least = want.min(prefix.len() + AHEAD);
