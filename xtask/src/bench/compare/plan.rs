@@ -48,7 +48,7 @@ const QUICK: Extent = Extent {
 /// Octets in a message where the size is not what matters.
 const SIZE: usize = 128;
 const IDLE_CONNECTIONS: usize = 1000;
-const MECHANISMS: [Mechanism; 3] = [Mechanism::Null, Mechanism::Curve, Mechanism::Blake3];
+const MECHANISMS: [Mechanism; 4] = [Mechanism::Null, Mechanism::Curve, Mechanism::Blake3, Mechanism::Blake3zmq];
 
 /// Every situation that was asked for and that somebody can do, with those who can.
 pub(crate) fn plan(contenders: &[Contender], selection: &Selection) -> Vec<Contest> {
@@ -91,7 +91,7 @@ fn situations(selection: &Selection) -> Vec<Situation> {
     let mut all: Vec<Situation> = selection.sizes_or(extent.null).iter().map(throughput).collect();
     // The mechanisms side by side: one is a target of the other.
     for size in selection.sizes_or(extent.sealed) {
-        let sealed = [Mechanism::Curve, Mechanism::Blake3];
+        let sealed = [Mechanism::Curve, Mechanism::Blake3, Mechanism::Blake3zmq];
         all.extend(sealed.map(|mechanism| Situation { mechanism, ..throughput(size) }));
     }
     all.extend(extent.unix.iter().map(|size| Situation { transport: Transport::Unix, ..throughput(size) }));

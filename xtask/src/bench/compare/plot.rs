@@ -42,7 +42,8 @@ const COLOURS: [RGBColor; 9] = [
 /// Draws what there are figures for, and says which pictures that makes.
 pub(crate) fn draw(contests: &[Contest], dir: &Path) -> Result<Vec<Picture>> {
     let rate: fn(f64) -> String = |rate| scaled(rate, "");
-    let sealed = [Mechanism::Curve, Mechanism::Blake3].map(|mechanism| rates(contests, mechanism));
+    let sealed =
+        [Mechanism::Curve, Mechanism::Blake3, Mechanism::Blake3zmq].map(|mechanism| rates(contests, mechanism));
     let charts = [
         (NULL, rates(contests, Mechanism::Null), rate),
         (SEALED, sealed.into_iter().flatten().collect(), rate),

@@ -27,6 +27,7 @@ pub(crate) enum Mechanism {
     Null,
     Curve,
     Blake3,
+    Blake3zmq,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -114,7 +115,8 @@ impl fmt::Display for Mechanism {
         f.write_str(match self {
             Self::Null => "NULL",
             Self::Curve => "CURVE",
-            Self::Blake3 => "BLAKE3",
+            Self::Blake3 => "BLAKE3-CHACHAPOLY",
+            Self::Blake3zmq => "BLAKE3ZMQ",
         })
     }
 }

@@ -126,6 +126,8 @@ pub(crate) enum Mechanism {
     Curve,
     /// BLAKE3-CHACHAPOLY.
     Blake3,
+    /// BLAKE3, the weaker suite.
+    Blake3zmq,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -74,7 +74,7 @@ fn options(job: &Job, mode: &str, role: Role) -> Result<SocketOptions> {
         (Mechanism::Null, _) => Ok(options),
         (Mechanism::Curve, true) => Ok(with_keys(1)?.with_curve_server(true)),
         (Mechanism::Curve, false) => Ok(with_keys(2)?.with_curve_serverkey(*keys(1)?.public_key().as_bytes())),
-        (Mechanism::Blake3, _) => bail!("monocoque does not know BLAKE3"),
+        (Mechanism::Blake3 | Mechanism::Blake3zmq, _) => bail!("monocoque does not know BLAKE3"),
     }
 }
 

@@ -74,7 +74,7 @@ fn options(job: &Job, role: Role) -> Result<Options> {
         (Mechanism::Null, _) => Ok(options),
         (Mechanism::Curve, true) => Ok(options.curve_server(keys(1))),
         (Mechanism::Curve, false) => Ok(options.curve_client(keys(2), keys(1).public)),
-        (Mechanism::Blake3, _) => bail!("omq-tokio does not know BLAKE3"),
+        (Mechanism::Blake3 | Mechanism::Blake3zmq, _) => bail!("omq-tokio does not know BLAKE3"),
     }
 }
 

@@ -20,8 +20,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use zmtp_connection::codec::{Mechanism, SocketType};
 use zmtp_connection::{
-    AllowAny, Blake3Client, Blake3Server, Connection, ConnectionConfig, CurveClient, CurveServer, EncodedMessage,
-    Event, EventRef, IntoSplit, KeyPair, Null, SecretKey,
+    AllowAny, Blake3Client, Blake3Server, Blake3ZmqClient, Blake3ZmqServer, Connection, ConnectionConfig, CurveClient,
+    CurveServer, EncodedMessage, Event, EventRef, IntoSplit, KeyPair, Null, SecretKey,
 };
 
 pub(super) fn contenders() -> Vec<Contender> {
@@ -39,7 +39,7 @@ pub(super) fn contenders() -> Vec<Contender> {
         mode,
         kind,
         scenarios,
-        mechanisms: &[Chosen::Null, Chosen::Curve, Chosen::Blake3],
+        mechanisms: &[Chosen::Null, Chosen::Curve, Chosen::Blake3, Chosen::Blake3zmq],
         transports: Transport::HERE,
         connections: 1000,
         open,
@@ -67,6 +67,10 @@ fn with_stream<S: Stream>(job: &Job, mode: &'static str, role: Role, meeting: &M
         (Chosen::Blake3, true) => end::<S, _>(Blake3Server::new(server), job, mode, role, meeting),
         (Chosen::Blake3, false) => {
             end::<S, _>(Blake3Client::new(*server.public_key(), client), job, mode, role, meeting)
+        }
+        (Chosen::Blake3zmq, true) => end::<S, _>(Blake3ZmqServer::new(server), job, mode, role, meeting),
+        (Chosen::Blake3zmq, false) => {
+            end::<S, _>(Blake3ZmqClient::new(*server.public_key(), client), job, mode, role, meeting)
         }
     }
 }
