@@ -10,7 +10,7 @@ use zmtp_codec::{FrameHeader, FrameKind};
 /// A message as it was received: one or more parts, each a reference-counted slice.
 ///
 /// Parts are cheap to clone and to move to other tasks. A message of one part of up to 1 KiB has memory of its own. Other
-/// parts share the memory of the reads that brought them: one that is kept holds all of that (up to 64 KiB, or as much
+/// parts share the memory of the reads that brought them: one that is kept holds all of that (up to 96 KiB, or as much
 /// as all the parts of the message together). Whoever keeps small parts of large messages for long copies them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Message(Repr);

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use net_support::{Bell, complete_within};
 use support::{NULL, wire};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use zmtp_connection::codec::SocketType;
 use zmtp_connection::{Connection, ConnectionConfig, Event};
 
@@ -120,18 +120,44 @@ async fn pings_in_a_flood_are_answered() {
     assert!(written.load(Ordering::SeqCst) > 0);
 }
 
-/// The same where the application takes messages as fast as it can, and never waits.
+/// The same where the application takes messages as fast as it can, and never waits: more often than a turn has writes.
 #[tokio::test(start_paused = true)]
 async fn pings_between_messages_are_answered_though_the_stream_never_pauses() {
+    const MESSAGES: usize = 100;
     let again = [wire::message(&["data"]), wire::ping(0, b"x")].concat();
-    let (mut connection, written) = flooded(again).await;
-    for _ in 0..10 {
+    let pong = wire::command("PONG", b"x").len();
+    let (mut connection, written) = flooded(again.clone()).await;
+    for passed in 0..MESSAGES {
         let event = complete_within(1, connection.recv()).unwrap().unwrap();
         assert!(matches!(event, Some(Event::Message(_))));
+        // The PING behind this message has not been looked at yet.
+        assert_eq!(written.load(Ordering::SeqCst), passed * pong, "one for each PING that was passed");
     }
-    let pong = wire::command("PONG", b"x").len();
-    // The PING behind the tenth message has not been looked at yet.
-    assert_eq!(written.load(Ordering::SeqCst), 9 * pong, "one for each PING that was passed");
+    let (connection, written) = flooded(again).await;
+    let (mut rx, _tx) = connection.split();
+    for passed in 0..MESSAGES {
+        assert!(matches!(complete_within(1, rx.recv()).unwrap().unwrap(), Some(Event::Message(_))));
+        assert_eq!(written.load(Ordering::SeqCst), passed * pong, "the same in halves");
+    }
+}
+
+/// Whoever waits for an answer has a new turn: none of its sends gives way for nothing.
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_for_their_answers_leave_at_once_however_many() {
+    let (near, mut far) = tokio::io::duplex(READ);
+    far.write_all(&[&wire::GREETING[..], &wire::ready("DEALER")].concat()).await.unwrap();
+    let config = ConnectionConfig::new(SocketType::Dealer);
+    let mut connection = Connection::handshake(near, &config, &NULL).await.unwrap();
+    let mut seen = vec![0; READ];
+    for request in 0..100 {
+        // tokio's own streams end a task's turn, too.
+        tokio::task::yield_now().await;
+        assert!(complete_within(1, connection.send("request")).is_some(), "request {request}");
+        assert!(complete_within(1, connection.recv()).is_none());
+        assert!(far.read(&mut seen).await.unwrap() > 0);
+        far.write_all(&wire::message(&["answer"])).await.unwrap();
+        assert!(complete_within(1, connection.recv()).is_some());
+    }
 }
 
 /// What one task may move before others get their turn, with something on top for what was read before.

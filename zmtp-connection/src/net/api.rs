@@ -264,7 +264,7 @@ macro_rules! receiving {
         pub fn recv_ref(&mut self) -> impl Future<Output = Result<Option<EventRef<'_>>, RecvError>> {
             let mut lender = Some(self);
             poll_fn(move |cx| {
-                // What is given away can be lent for as long as it was borrowed.
+                // What is given away can be lent for as long as it was borrowed. It is gone only from a future that is done.
                 let Some(this) = lender.take() else {
                     return Poll::Ready(Err(RecvError::Protocol(DecodeError::Poisoned)));
                 };

@@ -177,7 +177,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, M: Mechanism> Connection<T, M> {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if let Poll::Ready(flushed) = self.writer.poll_flush(&mut self.io, cx) {
+        if let Poll::Ready(flushed) = self.writer.poll_flush(&mut self.io, cx, None) {
             return Poll::Ready(flushed);
         }
         let (reader, mut link) = self.parts();
@@ -379,7 +379,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin, S: Sealer> Link for Whole<'_, T, S> {
     }
 
     fn write_out(&mut self, cx: &mut Context<'_>) -> bool {
-        self.writer.attempt_flush(self.io, cx).is_ready()
+        // The reader's turn bounds this one; and a task that has waited for something to read begins a new one.
+        self.writer.renew_turn();
+        self.writer.attempt_flush(self.io, cx, None).is_ready()
     }
 
     fn progress(&self) -> Progress {

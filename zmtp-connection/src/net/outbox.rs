@@ -91,7 +91,7 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Outbox<W, M> {
     ///
     /// # Errors
     /// [`PushError`]; nothing of the message was queued then. [`PushError::Full`] if as much waits as the high-water
-    /// mark allows; [`send`](Self::send) waits for room. [`PushError::Poisoned`] once the flusher has ended.
+    /// mark allows (as much again may be on its way); [`send`](Self::send) waits for room. [`PushError::Poisoned`] once the flusher has ended.
     #[inline]
     pub fn feed<X: AsMessage + ?Sized>(&self, message: &X) -> Result<(), PushError> {
         self.line.push(&Push::Message(message))
@@ -117,7 +117,8 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Outbox<W, M> {
     }
 
     /// Queues one message, as soon as there is room for it. It does not wait until the message is written; while there is
-    /// room it does not wait at all, so whoever sends without end gives other tasks their turn himself.
+    /// room it does not wait at all, so whoever sends without end gives other tasks their turn himself. Who waits is not
+    /// served in order: a task that feeds whenever there is room can keep others out.
     ///
     /// # Errors
     /// [`SendError::Refused`] if the message cannot be sent, or the flusher has ended.
@@ -232,7 +233,7 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Line<W, S> {
                 side.writer.encoder.append(&mut lock(local))?;
                 self.room.notify_waiters();
             }
-            let written = side.poll_flush();
+            let written = side.poll_flush(cx.waker());
             drop(side);
             if self.local.is_none() {
                 self.room.notify_waiters();

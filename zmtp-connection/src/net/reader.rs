@@ -248,7 +248,7 @@ impl<O: Opener> Reader<O> {
                 State::Failed(error) => return Poll::Ready(Err(error)),
                 State::Dead => return Poll::Ready(Err(DecodeError::Poisoned.into())),
             }
-            if self.turn.poll(cx).is_pending() {
+            if self.turn.poll(cx.waker()).is_pending() {
                 link.write_out(cx);
                 return Poll::Pending;
             }
@@ -284,7 +284,7 @@ impl<O: Opener> Reader<O> {
     /// While somebody waits to send: reads ahead, so that two peers that both send do not wait for each other for ever,
     /// and keeps the deadlines. Ready only when the peer is given up.
     pub(crate) fn poll_while_sending<L: Link>(&mut self, link: &mut L, cx: &mut Context<'_>) -> Poll<SendError> {
-        while self.turn.poll(cx).is_ready() {
+        loop {
             match self.state {
                 State::Open => {}
                 State::Ended => return Poll::Pending,
@@ -294,11 +294,12 @@ impl<O: Opener> Reader<O> {
                 // What waits unread must not be taken for silence.
                 return Poll::Pending;
             }
+            ready!(self.turn.poll(cx.waker()));
             if self.poll_read(link, cx).is_pending() {
+                self.turn.renew();
                 return self.poll_deadlines(link, cx).map(SendError::Expired);
             }
         }
-        Poll::Pending
     }
 
     /// Reads once, and takes note of what that means.

@@ -87,8 +87,8 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
 }
 
 impl<W: AsyncWrite + Unpin, S: Sealer> WriteSide<W, S> {
-    pub(crate) fn poll_flush(&mut self) -> Poll<Result<(), SendError>> {
-        let flushed = self.writer.poll_flush(&mut self.io, &mut Context::from_waker(&self.waker));
+    pub(crate) fn poll_flush(&mut self, turn: &Waker) -> Poll<Result<(), SendError>> {
+        let flushed = self.writer.poll_flush(&mut self.io, &mut Context::from_waker(&self.waker), Some(turn));
         self.publish();
         flushed
     }
@@ -115,6 +115,7 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Serve<Replies> for WriteSide<W, S> {
     }
 
     fn serve(&mut self, replies: Replies) {
+        let was_behind = self.writer.is_behind();
         if let Some(pong) = replies.pong {
             self.writer.pong(pong);
         }
@@ -122,13 +123,15 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Serve<Replies> for WriteSide<W, S> {
             self.writer.ping(ping);
         }
         // Nobody else may flush for a long time. If the stream takes no more now, both halves are woken when it does.
-        let flushed = self.writer.attempt_flush(&mut self.io, &mut Context::from_waker(&self.waker));
+        // The receiving half has a turn of its own, which bounds this one.
+        self.writer.renew_turn();
+        let flushed = self.writer.attempt_flush(&mut self.io, &mut Context::from_waker(&self.waker), None);
         self.publish();
         if replies.ping.is_some() {
             // After `publish`, so that the PING is seen in one place or the other. Of several only the newest was kept.
             self.flow.pings_served.store(self.flow.pings_left.load(Ordering::Relaxed), Ordering::Release);
         }
-        if flushed.is_ready() {
+        if was_behind && flushed.is_ready() {
             // It may have been waiting for what was just written for it; not every stream wakes for that.
             self.wakers.wake_half(Half::Sender);
         }

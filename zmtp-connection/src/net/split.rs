@@ -112,7 +112,7 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Sender<W, M> {
             {
                 side.writer.encoder.append(local)?;
             }
-            ready!(side.poll_flush())?;
+            ready!(side.poll_flush(cx.waker()))?;
             drop(side);
             if self.local.as_ref().is_none_or(|local| local.pending() == 0) {
                 return Poll::Ready(Ok(()));

@@ -1,6 +1,6 @@
 //! How much a connection does before other tasks get their turn.
 
-use std::task::{Context, Poll};
+use std::task::{Poll, Waker};
 
 /// Octets moved in one turn: some hundred microseconds of work, beside which it costs nothing to be scheduled again.
 const OCTETS: usize = 512 * 1024;
@@ -22,13 +22,13 @@ impl Turn {
         Self { left: OCTETS }
     }
 
-    /// To be asked before a read or a write: pending when the turn is over, with the next one asked for.
-    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+    /// To be asked before a read or a write: pending when the turn is over, and then `next` is woken for another one.
+    pub(crate) fn poll(&mut self, next: &Waker) -> Poll<()> {
         if self.left > 0 {
             return Poll::Ready(());
         }
         self.renew();
-        cx.waker().wake_by_ref();
+        next.wake_by_ref();
         Poll::Pending
     }
 

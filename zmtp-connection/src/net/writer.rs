@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::AsyncWrite;
 use zmtp_codec::{Ping, Pong, Sealer};
@@ -46,20 +46,38 @@ impl<S: Sealer> Writer<S> {
     }
 
     /// Writes until nothing waits. Can be given up and taken up again after every octet.
+    ///
+    /// The stream wakes the task of `cx`; so does the end of a turn, unless `turn` is another one.
     pub(crate) fn poll_flush<W: AsyncWrite + Unpin>(
         &mut self,
         io: &mut W,
         cx: &mut Context<'_>,
+        turn: Option<&Waker>,
     ) -> Poll<Result<(), SendError>> {
-        self.attempt_flush(io, cx).map(|()| self.check())
+        self.attempt_flush(io, cx, turn).map(|()| self.check())
+    }
+
+    /// For what does not wait for another turn: the answers of a receiver, who has a turn of his own.
+    pub(crate) const fn renew_turn(&mut self) {
+        self.turn.renew();
+    }
+
+    /// Whether somebody may be waiting for a flush to go on.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.encoder.pending() > 0 || self.unflushed || !matches!(self.state, State::Open)
     }
 
     /// As [`poll_flush`](Self::poll_flush), for those who do not send: an error is kept for who does.
-    pub(crate) fn attempt_flush<W: AsyncWrite + Unpin>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn attempt_flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+        turn: Option<&Waker>,
+    ) -> Poll<()> {
         if !matches!(self.state, State::Open) {
             return Poll::Ready(());
         }
-        if let Err(error) = ready!(self.poll_write_out(io, cx)) {
+        if let Err(error) = ready!(self.poll_write_out(io, cx, turn)) {
             sending_failed(&self.peer, &error);
             self.state = State::Broken(error);
         }
@@ -103,9 +121,14 @@ impl<S: Sealer> Writer<S> {
         let _ = self.encoder.push_ping(ping);
     }
 
-    fn poll_write_out<W: AsyncWrite + Unpin>(&mut self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_out<W: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+        turn: Option<&Waker>,
+    ) -> Poll<io::Result<()>> {
         while self.encoder.pending() > 0 {
-            ready!(self.turn.poll(cx));
+            ready!(self.turn.poll(turn.unwrap_or_else(|| cx.waker())));
             let Poll::Ready(count) = self.poll_write_once(io, cx)? else {
                 self.turn.renew();
                 return Poll::Pending;

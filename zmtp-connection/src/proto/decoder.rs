@@ -20,8 +20,8 @@ use crate::config::Limits;
 use crate::error::DecodeError;
 use crate::message::Message;
 
-/// Four times this much of an empty receive buffer is kept even on a quiet connection: a message that comes in pieces
-/// must not grow the buffer anew each time.
+/// Four times this much of an empty receive buffer is kept by whoever drives the decoder himself: a message that comes in
+/// pieces must not grow the buffer anew each time. The tokio shell keeps less while it waits.
 const KEEP: usize = 16 * 1024;
 
 /// Parts up to this size are copied out for whoever keeps them. That takes less time than to share the receive buffer
@@ -427,7 +427,7 @@ impl<O: Opener> Decoder<O> {
     fn drop_parts(&mut self) {
         for part in self.parts.drain(..) {
             if let At::Own(octets) = part {
-                self.spare = spare(octets);
+                self.spare = spare(octets).or(self.spare.take());
             }
         }
     }
@@ -609,7 +609,7 @@ impl<O: Opener> Decoder<O> {
         let want = hint.max(self.missing);
         if self.buf.capacity() == 0 {
             // Room as well for the beginning of a frame that one read leaves to the next.
-            self.buf.reserve(want + want / 2);
+            self.buf.reserve(want.saturating_add((want / 2).min(LARGE_BODY)));
         }
         if self.buf.capacity() - self.buf.len() < want {
             if !self.parts.is_empty() {

@@ -27,8 +27,7 @@ impl LargeBody {
         let mut octets = [0; 9];
         octets[..header.len()].copy_from_slice(header);
         let least = want.min(prefix.len() + AHEAD);
-        let mut body =
-            spare.filter(|spare| spare.capacity() >= least).unwrap_or_else(|| BytesMut::with_capacity(least));
+        let mut body = spare.filter(|spare| fits(spare, least, want)).unwrap_or_else(|| BytesMut::with_capacity(least));
         body.extend_from_slice(prefix);
         Self { header: octets, header_len: header.len(), kind, body, want }
     }
@@ -65,6 +64,11 @@ impl LargeBody {
     pub(super) fn into_body(self) -> BytesMut {
         self.body
     }
+}
+
+/// Whether a spare allocation is large enough, and not so large that a body that is kept would hold far more than itself.
+fn fits(spare: &BytesMut, least: usize, want: usize) -> bool {
+    (least..=want.saturating_mul(2)).contains(&spare.capacity())
 }
 
 /// The allocation of a body that was only lent, for the next: large ones come in rows, and to grow an allocation to a

@@ -208,8 +208,8 @@ impl Remote {
     }
 
     fn end(&self) -> Result<Vec<u64>> {
-        // Nothing here takes as long: who does not answer is stuck.
-        let report = self.reports.recv_timeout(Duration::from_secs(60));
+        // Nothing here takes as long: who does not answer is stuck. (Whoever runs this gives up after 60.)
+        let report = self.reports.recv_timeout(Duration::from_secs(40));
         report.with_context(|| format!("the end that is to {:?} does not come to an end", self.role))?
     }
 }
