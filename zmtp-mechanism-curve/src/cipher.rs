@@ -32,7 +32,8 @@
 //! - No branch and no index depends on a key, a plaintext or a tag; tags are compared in constant time.
 //! - Opening verifies first and decrypts after: unverified plaintext exists nowhere, and a refused box is left as it
 //!   was. That is two passes over the frame, and up to 64 KiB, which the caches hold, no slower than the one of sealing.
-//! - Nothing is allocated per frame, only per direction: its key, and the 1 KiB of key stream ahead.
+//! - Nothing is allocated per frame, only per direction: its key, and with the first frame the key stream ahead, 1 KiB at
+//!   most.
 //! - Keys, subkeys, one-time keys and key stream are wiped from memory when they are used up or dropped. Copies in
 //!   registers, and what the compiler spills of them to the stack, cannot be wiped from Rust.
 //! - No length makes it panic.

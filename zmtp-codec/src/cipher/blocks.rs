@@ -52,19 +52,21 @@ macro_rules! for_rows {
     };
 }
 
-/// Writes [`lanes`] blocks of key stream to `out`: block `numbers[i]` of the frame `counters[i]`.
+/// Writes [`lanes`] blocks of key stream to `out`, which has as many: block `numbers[i]` of the frame `counters[i]`.
 #[inline(always)]
 pub fn pass<S: Simd, C: StreamCipher>(
     simd: S,
     cipher: &C,
     counters: &[u64; MAX_LANES],
     numbers: &[u64; MAX_LANES],
-    out: &mut [Block; MAX_LANES],
+    out: &mut [Block],
 ) {
+    // Checked once, for all rows.
+    let out = &mut out.as_flattened_mut()[..S::u32s::LEN * BLOCK];
     let rows = transpose::<S>(cipher.rows(simd, counters, numbers));
     for_rows!(rows, i => {
         let at = place::<S>(i);
-        octets(rows[i]).store_slice(&mut out.as_flattened_mut()[at..at + 4 * S::u32s::LEN]);
+        octets(rows[i]).store_slice(&mut out[at..at + 4 * S::u32s::LEN]);
     });
 }
 

@@ -1,6 +1,7 @@
 //! The look-ahead: one vector pass computes the key stream of this frame and of the next ones.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use core::fmt;
 
 use fearless_simd::{Simd, SimdBase, u8x64};
@@ -23,21 +24,33 @@ pub const KEY: usize = 32;
 /// Every block bears its name, the nonce counter and the block number, is found by that name alone, and is wiped as it
 /// is used: a wrong guess costs time, and nothing else. (The stack and the registers of a pass cannot be wiped; nothing
 /// in Rust can.)
+///
+/// A direction that carries nothing has no memory for blocks; from its first frame on it has that of one pass, 1 KiB with
+/// AVX-512, 512 octets with AVX2, 256 octets elsewhere.
 pub struct KeyStream<C> {
-    /// Both in a place of their own: the halves of a session are moved about, and what is moved is not wiped where it was.
+    /// In a place of its own, as the blocks are: the halves of a session are moved about, and what is moved is not wiped
+    /// where it was.
     cipher: Box<C>,
-    ahead: Box<Ahead>,
+    ahead: Ahead,
 }
 
 /// The blocks of the last pass in the order of their names, where no guess wrapped the counter.
 struct Ahead {
-    blocks: [Block; MAX_LANES],
-    counters: [u64; MAX_LANES],
-    numbers: [u64; MAX_LANES],
+    /// Empty before the first pass.
+    blocks: Box<[Block]>,
     /// Those before are used and wiped.
     from: usize,
-    /// Those from here on were never computed.
-    to: usize,
+    /// The name of the first that is not used: what is asked for next, if the guess was right.
+    next: Name,
+    /// How many blocks each of the frames has, as was guessed.
+    per_frame: u64,
+}
+
+/// The name of a block: the frame's nonce counter and the block's number in the frame.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    counter: u64,
+    number: u64,
 }
 
 impl<C: StreamCipher> KeyStream<C> {
@@ -46,13 +59,7 @@ impl<C: StreamCipher> KeyStream<C> {
     pub fn new(cipher: Box<C>) -> Self {
         Self {
             cipher,
-            ahead: Box::new(Ahead {
-                blocks: [[0; BLOCK]; MAX_LANES],
-                counters: [0; MAX_LANES],
-                numbers: [0; MAX_LANES],
-                from: 0,
-                to: 0,
-            }),
+            ahead: Ahead { blocks: Box::default(), from: 0, next: Name { counter: 0, number: 0 }, per_frame: 1 },
         }
     }
 
@@ -94,7 +101,7 @@ impl<C: StreamCipher> KeyStream<C> {
         let lanes = blocks::lanes(simd);
         let (mut number, mut from, mut data) = (number, from, data);
         while !data.is_empty() {
-            if data.len() >= lanes * BLOCK && !self.ahead.starts_with(counter, number) {
+            if data.len() >= lanes * BLOCK && !self.ahead.starts_with(Name { counter, number }) {
                 // All lanes are for this frame: no need to keep them.
                 let (from, to) = cut(&mut from, &mut data, lanes * BLOCK);
                 blocks::pass_along(simd, &*self.cipher, counter, number, from, to);
@@ -120,12 +127,13 @@ impl<C: StreamCipher> KeyStream<C> {
     /// The named block, first in what is ahead, computed if it is not there. A frame like this has `len` octets.
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, counter: u64, number: u64, len: usize) -> &Block {
-        if !self.ahead.starts_with(counter, number) && !self.ahead.skip_to(counter, number) {
-            let blocks = (BLOCK - C::FIRST + len).div_ceil(BLOCK) as u64;
+        let name = Name { counter, number };
+        if !self.ahead.starts_with(name) && !self.ahead.skip_to(name) {
+            let per_frame = (BLOCK - C::FIRST + len).div_ceil(BLOCK) as u64;
             // A function of its own, by its own entry into the level's instructions, as it is large and has callers.
             simd.vectorize(
                 #[inline(always)]
-                || self.ahead.refill(simd, &*self.cipher, counter, number, blocks),
+                || self.ahead.refill(simd, &*self.cipher, name, per_frame),
             );
         }
         &self.ahead.blocks[self.ahead.from]
@@ -139,35 +147,35 @@ impl<C> fmt::Debug for KeyStream<C> {
 }
 
 impl Ahead {
-    /// Computes the named block, the other ones of its frame, which has `blocks`, and those of frames like it.
+    /// Computes the named block, the other ones of its frame, which has `per_frame`, and those of frames like it.
     #[inline(always)]
-    fn refill<S: Simd, C: StreamCipher>(&mut self, simd: S, cipher: &C, counter: u64, number: u64, blocks: u64) {
-        let mut name = (counter, number);
-        for (counter, number) in self.counters.iter_mut().zip(&mut self.numbers) {
-            (*counter, *number) = name;
-            name.1 += 1;
-            if name.1 >= blocks {
-                name = (name.0.wrapping_add(1), 0);
-            }
+    fn refill<S: Simd, C: StreamCipher>(&mut self, simd: S, cipher: &C, first: Name, per_frame: u64) {
+        if self.blocks.is_empty() {
+            self.blocks = vec![[0; BLOCK]; blocks::lanes(simd)].into_boxed_slice();
         }
-        blocks::pass(simd, cipher, &self.counters, &self.numbers, &mut self.blocks);
-        self.from = 0;
-        self.to = blocks::lanes(simd);
+        (self.from, self.next, self.per_frame) = (0, first, per_frame);
+        let (mut counters, mut numbers) = ([0; MAX_LANES], [0; MAX_LANES]);
+        let mut name = first;
+        for (counter, number) in counters.iter_mut().zip(&mut numbers) {
+            (*counter, *number) = (name.counter, name.number);
+            name = self.after(name);
+        }
+        blocks::pass(simd, cipher, &counters, &numbers, &mut self.blocks);
     }
 
     #[inline(always)]
-    fn starts_with(&self, counter: u64, number: u64) -> bool {
-        self.from < self.to && self.counters[self.from] == counter && self.numbers[self.from] == number
+    fn starts_with(&self, name: Name) -> bool {
+        self.from < self.blocks.len() && self.next == name
     }
 
     /// Wipes what is before the named block, and says whether that is there: a frame may be shorter than was guessed,
     /// and a peer may leave out counters.
     #[inline]
-    fn skip_to(&mut self, counter: u64, number: u64) -> bool {
-        while self.from < self.to && (self.counters[self.from], self.numbers[self.from]) < (counter, number) {
+    fn skip_to(&mut self, name: Name) -> bool {
+        while self.from < self.blocks.len() && self.next < name {
             self.wipe_first();
         }
-        self.starts_with(counter, number)
+        self.starts_with(name)
     }
 
     /// Wipes the first block and goes to the next one. The buffer lives on, so the compiler cannot leave this out.
@@ -175,6 +183,17 @@ impl Ahead {
     fn wipe_first(&mut self) {
         self.blocks[self.from].fill(0);
         self.from += 1;
+        self.next = self.after(self.next);
+    }
+
+    /// The block behind this one, in its frame or in the next.
+    #[inline(always)]
+    fn after(&self, name: Name) -> Name {
+        if name.number + 1 < self.per_frame {
+            Name { number: name.number + 1, ..name }
+        } else {
+            Name { counter: name.counter.wrapping_add(1), number: 0 }
+        }
     }
 }
 
@@ -215,7 +234,6 @@ mod tests {
     extern crate std;
 
     use std::prelude::rust_2024::*;
-    use std::vec;
 
     use fearless_simd::{Level, dispatch};
 
@@ -244,7 +262,15 @@ mod tests {
 
     fn is_wiped<C>(stream: &KeyStream<C>) -> bool {
         let ahead = &stream.ahead;
-        ahead.blocks[..ahead.from].iter().chain(&ahead.blocks[ahead.to..]).flatten().all(|&octet| octet == 0)
+        ahead.blocks[..ahead.from].iter().flatten().all(|&octet| octet == 0)
+    }
+
+    #[test]
+    fn a_direction_without_frames_has_no_memory_for_blocks() {
+        let mut stream = key_stream::<32>();
+        assert!(stream.ahead.blocks.is_empty());
+        frame(&mut stream, 1, 10);
+        assert_eq!(stream.ahead.blocks.len(), lanes());
     }
 
     #[test]
@@ -262,7 +288,8 @@ mod tests {
         let mut stream = key_stream::<0>();
         for frames in 1..=lanes() / 2 {
             frame(&mut stream, 99 + frames as u64, 64);
-            assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (2 * frames, 100));
+            // One pass, as all blocks used so far are in it.
+            assert_eq!(stream.ahead.from, 2 * frames);
         }
         assert!(is_wiped(&stream));
     }
@@ -273,10 +300,10 @@ mod tests {
         for used in 1..=lanes() {
             frame(&mut stream, 99 + used as u64, 32);
             // One more block of the same pass.
-            assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (used, 100));
+            assert_eq!(stream.ahead.from, used);
         }
         frame(&mut stream, 100 + lanes() as u64, 32);
-        assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (1, 100 + lanes() as u64));
+        assert_eq!(stream.ahead.from, 1);
     }
 
     #[test]
@@ -285,7 +312,7 @@ mod tests {
         let expected = frame(&mut key_stream::<32>(), 3, 10);
         frame(&mut stream, 1, 10);
         assert_eq!(frame(&mut stream, 3, 10), expected);
-        assert_eq!((stream.ahead.from, stream.ahead.counters[0]), (3, 1));
+        assert_eq!(stream.ahead.from, 3);
         assert!(is_wiped(&stream));
     }
 

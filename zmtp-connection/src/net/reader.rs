@@ -23,10 +23,11 @@ use crate::event::{Event, Frame};
 use crate::peer::Peer;
 use crate::proto::{Decoded, DecodedFrame, Decoder, Heartbeat, HeartbeatAction};
 
-/// The size of a read on a quiet connection.
-const READ_MIN: usize = 1024;
-/// What a connection keeps of its receive buffer while it waits: what a small read takes.
-const KEEP: usize = 2 * READ_MIN;
+/// The size of a read on a quiet connection: an idle one keeps a buffer for it. To give that back as well saves half a KiB, and
+/// costs a round trip a twelfth of its instructions in user space.
+const READ_MIN: usize = 384;
+/// What a connection keeps of its receive buffer while it waits: what the two smallest sizes of reads take.
+const KEEP: usize = 3 * READ_MIN;
 /// The size of a read under load. Larger reads than this gain nothing, and leave the cache.
 const READ_MAX: usize = 64 * 1024;
 /// How much is read ahead while somebody waits to send.

@@ -188,6 +188,7 @@ impl<S: Sealer> Encoder<S> {
             return Err(PushError::Poisoned);
         }
         self.command(&Command::Ping(ping))?;
+        self.queue.expect_quiet();
         self.ping_ends = self.written + self.queue.len() as u64;
         Ok(())
     }
@@ -362,9 +363,10 @@ struct Attempt<'a, S: Sealer> {
 
 impl<S: Sealer> Drop for Attempt<'_, S> {
     fn drop(&mut self) {
+        let queued = self.encoder.queue.len();
         self.encoder.queue.rewind(self.mark);
         // What was sealed has used up its numbers, so nothing may follow.
-        if !self.encoder.sealer.is_identity() {
+        if queued > self.encoder.queue.len() && !self.encoder.sealer.is_identity() {
             self.encoder.failed = true;
             self.encoder.pong = None;
         }

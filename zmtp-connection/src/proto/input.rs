@@ -40,9 +40,10 @@ impl Input {
         self.0.capacity()
     }
 
-    /// The octets, for who goes on with them when the handshake is over.
+    /// The octets, for who goes on with them when the handshake is over. If there are none there is no memory for them either,
+    /// since that was made for the commands of the handshake.
     pub(super) fn into_rest(mut self) -> BytesMut {
-        std::mem::take(&mut self.0)
+        if self.0.is_empty() { BytesMut::new() } else { std::mem::take(&mut self.0) }
     }
 
     /// What `BytesMut` would do by itself, it would do without a trace being removed.
@@ -102,5 +103,13 @@ mod tests {
             assert_eq!(&input[..], model);
         }
         assert_eq!(input.into_rest(), model);
+    }
+
+    #[test]
+    fn a_handshake_that_was_taken_whole_leaves_no_memory_behind() {
+        let mut input = Input::new();
+        input.extend(&[1; 500]);
+        input.take(500);
+        assert_eq!(input.into_rest().capacity(), 0);
     }
 }

@@ -15,6 +15,8 @@ use zeroize::Zeroize as _;
 
 /// A staging buffer of this size is small enough to be kept for ever.
 const KEEP: usize = 4096;
+/// The smallest one: an idle connection keeps it.
+const STAGED_MIN: usize = 256;
 /// One beyond this size is given back as soon as it is empty, since only a large message has made it so.
 const KEEP_MOST: usize = 2 * 1024 * 1024;
 /// A smaller one is given back once this many fillings in a row have used less than a quarter of it.
@@ -106,10 +108,14 @@ impl Queue {
         Chunks { staged: &self.staged[..self.end], at: self.start, link: links.next(), links }
     }
 
-    /// Overwrites what was staged, once all of it is sent: during the handshake, when it may be a password.
+    /// Overwrites what was staged, once all of it is sent: during the handshake, when it may be a password. What a long
+    /// command took is given back.
     pub(crate) fn wipe(&mut self) {
         if self.is_empty() {
             self.staged.as_mut_slice().zeroize();
+            if self.staged.len() > STAGED_MIN {
+                self.staged = Vec::new();
+            }
         }
     }
 
@@ -143,6 +149,12 @@ impl Queue {
         if self.is_empty() {
             self.clear();
         }
+    }
+
+    /// A heartbeat goes out, so the connection may be quiet: if this filling is small, a large staging buffer is given back with
+    /// it.
+    pub(crate) const fn expect_quiet(&mut self) {
+        self.small_fillings = SMALL_FILLINGS;
     }
 
     /// A place to return to with [`rewind`](Self::rewind) when a message cannot be queued to its end.
@@ -192,7 +204,7 @@ impl Queue {
         }
         let needed = self.end + len;
         if needed > self.staged.len() {
-            self.staged.resize(needed.max(self.staged.len() * 2).max(512), 0);
+            self.staged.resize(needed.max(self.staged.len() * 2).max(STAGED_MIN), 0);
         }
     }
 }
@@ -288,6 +300,28 @@ mod tests {
             queue.extend(b"x");
             queue.advance(1);
         }
+        assert_eq!(queue.staged.capacity(), 0);
+    }
+
+    #[test]
+    fn a_quiet_connection_gives_a_large_staging_buffer_back_at_once() {
+        let mut queue = Queue::new();
+        queue.extend(&[0; 100_000]);
+        queue.expect_quiet();
+        queue.advance(100_000);
+        assert!(queue.staged.len() >= 100_000, "it was not as quiet");
+        queue.extend(b"PING");
+        queue.expect_quiet();
+        queue.advance(4);
+        assert_eq!(queue.staged.capacity(), 0);
+    }
+
+    #[test]
+    fn a_long_command_of_a_handshake_takes_no_memory_once_it_is_sent() {
+        let mut queue = Queue::new();
+        queue.extend(&[0; STAGED_MIN + 1]);
+        queue.advance(STAGED_MIN + 1);
+        queue.wipe();
         assert_eq!(queue.staged.capacity(), 0);
     }
 

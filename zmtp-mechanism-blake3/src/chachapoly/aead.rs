@@ -22,7 +22,8 @@
 //! # What it promises
 //! - No branch and no index depends on a key, a plaintext or a tag; tags are compared in constant time.
 //! - Opening verifies first and decrypts after: unverified plaintext exists nowhere, and a refused body is left as it was.
-//! - Nothing is allocated per frame, only per direction: its key, and the 1 KiB of key stream ahead.
+//! - Nothing is allocated per frame, only per direction: its key, and with the first frame the key stream ahead, 1 KiB at
+//!   most.
 //! - Key, one-time keys and key stream are wiped from memory when they are used up or dropped.
 //! - No length makes it panic.
 

@@ -7,10 +7,12 @@ use crate::meeting::{Address, Meeting};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::iter::repeat_n;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -121,6 +123,15 @@ fn end<S: Stream, M: Mechanism + Clone>(
         links.push(link);
     }
     let mut here = Here { runtime, links, payload };
+    if job.scenario == Scenario::Idle {
+        return Ok(Box::new(move |count, _| {
+            match role {
+                Role::Send => here.share(count, send_eager)?,
+                _ => here.share(count, receive_borrowed)?,
+            };
+            here.begin_to_wait()
+        }));
+    }
     Ok(match (role, mode.split(',').next()) {
         (Role::Send, Some("batch")) => Box::new(move |count, _: &Over| here.share(count, send_batch)),
         (Role::Send, Some("feed")) => here.into_feeding_end(),
@@ -218,6 +229,19 @@ impl<S: Stream, M: Mechanism> Here<S, M> {
         })?;
         self.links = links;
         Ok(Vec::new())
+    }
+
+    /// Each connection waits for a message that does not come, as one does that has nothing to do, whether it sends or receives.
+    fn begin_to_wait(&mut self) -> Result<Vec<u64>> {
+        self.runtime.block_on(async {
+            for link in &mut self.links {
+                let mut waiting = pin!(link.recv_ref());
+                if let Poll::Ready(event) = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await {
+                    bail!("{event:?} while nobody sends");
+                }
+            }
+            Ok(Vec::new())
+        })
     }
 
     /// Each message is framed once, and goes to everybody; where frames are sealed, it is sealed for each.
