@@ -372,8 +372,11 @@ async fn a_flusher_that_always_has_something_to_write_leaves_the_thread_to_other
         assert!(moved > 0 && moved <= TURN, "{moved} octets in one poll");
     }
 }
-/// A message whose second part cannot be had.
-struct Broken;
+
+// ─── messages that panic ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A message of two parts, of which the one with this index cannot be had.
+struct Broken(usize);
 
 impl zmtp_connection::AsMessage for Broken {
     fn part_count(&self) -> usize {
@@ -381,7 +384,7 @@ impl zmtp_connection::AsMessage for Broken {
     }
 
     fn part(&self, index: usize) -> zmtp_connection::Part<'_> {
-        assert_eq!(index, 0, "no second part");
+        assert_ne!(index, self.0, "no such part");
         zmtp_connection::Part::Borrowed(b"half")
     }
 }
@@ -393,7 +396,7 @@ async fn a_message_that_panics_while_it_is_queued_is_not_half_queued() {
     let _flushing = tokio::spawn(flusher);
     settle().await;
     let other = outbox.clone();
-    assert!(tokio::spawn(async move { other.feed(&Broken) }).await.unwrap_err().is_panic());
+    assert!(tokio::spawn(async move { other.feed(&Broken(1)) }).await.unwrap_err().is_panic());
     outbox.feed("whole").unwrap();
     settle().await;
     assert_eq!(peer.taken(), wire::message(&["whole"]));
@@ -409,8 +412,26 @@ async fn nothing_follows_a_message_that_panics_while_it_is_sealed() {
     let _flushing = tokio::spawn(flusher);
     settle().await;
     let (other, before) = (outbox.clone(), a_to_b.len());
-    assert!(tokio::spawn(async move { other.feed(&Broken) }).await.unwrap_err().is_panic());
+    assert!(tokio::spawn(async move { other.feed(&Broken(1)) }).await.unwrap_err().is_panic());
     assert!(matches!(outbox.feed("whole"), Err(PushError::Poisoned)));
     settle().await;
     assert_eq!(a_to_b.len(), before);
+}
+
+/// It has used up no number, so there is no gap: neither behind nothing nor behind what others have fed.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_panics_before_any_of_it_is_sealed_harms_no_other() {
+    let config = ConnectionConfig::new(SocketType::Pair);
+    let Pair { a, mut b, .. } = pair((&config, &Fake::client([1; 32])), (&config, &Fake::server())).await;
+    let (_rx, tx) = a.into_split();
+    let (outbox, flusher) = tx.into_outbox();
+    for text in ["first", "second"] {
+        let other = outbox.clone();
+        assert!(tokio::spawn(async move { other.feed(&Broken(0)) }).await.unwrap_err().is_panic());
+        outbox.feed(text).unwrap();
+    }
+    let _flushing = tokio::spawn(flusher);
+    for text in ["first", "second"] {
+        assert_eq!(timeout(PATIENCE, b.recv()).await.unwrap().unwrap(), message(text.as_bytes()));
+    }
 }

@@ -7,22 +7,28 @@ mod outbox_support;
 mod support;
 
 use std::future::Future;
-use std::io::ErrorKind;
-use std::pin::pin;
+
+use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use net_support::{Bell, End, complete_within, drive, poll_once};
+use net_support::{Bell, End, Pair, complete_within, drive, ends, pair, poll_once};
 use outbox_support::{
-    BODY, FRAME, Line, MARK, Read, SECOND, Write, fill, full, joined, line, line_with, messages, poisoned, send_one,
-    settle, still_sends, write,
+    BODY, Errand, FRAME, Line, MARK, Read, SECOND, Write, can_feed, fill, full, joined, line, line_with, messages,
+    poisoned, send_one, settle, still_sends, write,
 };
+use support::fake::Fake;
 use support::{split_frame, wire};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use zmtp_connection::codec::{Command, SocketType};
+use zmtp_connection::codec::{Command, Ping, SocketType};
 use zmtp_connection::{
-    ConnectionConfig, Expired, HeartbeatConfig, Null, PushError, Receiver, RecvError, SendError, Sender,
+    AllowAny, Connection, ConnectionConfig, Expired, HeartbeatConfig, Null, PushError, Receiver, RecvError, SendError,
+    Sender,
 };
 
 // ─── room ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,6 +156,17 @@ async fn a_flusher_that_was_never_polled_writes_what_the_dropped_clones_have_fed
     still_sends(drive(flusher).unwrap()).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_flusher_that_is_done_gives_the_sender_back_once() {
+    let Line { rx: _rx, outbox, mut flusher, peer } = line().await;
+    drop(outbox);
+    let Poll::Ready(Ok(tx)) = poll_once(Pin::new(&mut flusher)) else { panic!("it has nothing to wait for") };
+    write(&mut flusher);
+    still_sends(tx).await;
+    write(&mut flusher);
+    assert_eq!(peer.taken(), [wire::message(&["after"]), wire::message(&["all"])].concat());
+}
+
 // ─── what ends it ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Three wait for room when it ends, and are told so; so is whoever comes later.
@@ -209,7 +226,9 @@ async fn who_waits_is_told_of_a_failure_though_the_flusher_is_not_dropped() {
     assert!(matches!((&mut flusher).await, Err(SendError::Io(_))));
     assert!(poisoned(&joined(waiting).await));
     assert!(matches!(outbox.feed("x"), Err(PushError::Poisoned)));
-    drop(flusher);
+    // Polled again it says nothing more, though no clone is left.
+    drop(outbox);
+    write(&mut flusher);
 }
 
 // ─── beside the receiving half ───────────────────────────────────────────────────────────────────────────────────────
@@ -270,4 +289,98 @@ async fn heartbeats_go_on_beside_an_outbox_and_a_dead_peer_ends_it() {
     assert!(matches!(error, RecvError::Expired(Expired::NoAnswer { .. })), "{error:?}");
     assert!(matches!(joined(flushing).await, Err(SendError::Lost)));
     assert!(matches!(outbox.feed("x"), Err(PushError::Poisoned)));
+}
+
+// ─── wakers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// What one poll may write.
+const TURN: usize = 512 * 1024;
+
+/// The receiving half does not wait for the writer, and writes at once if that is free.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_is_woken_while_the_writer_is_free() {
+    let (Line { mut rx, outbox, mut flusher, peer }, fed) = full().await;
+    peer.put(&wire::ping(0, b"x"));
+    let pipe = peer.incoming().clone();
+    let (errand, waker) = Errand::new(move || {
+        let before = pipe.len();
+        assert!(complete_within(1, rx.recv()).is_none());
+        pipe.len() - before
+    });
+    let mut waiting = pin!(outbox.send(&BODY));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    peer.incoming().capacity(usize::MAX);
+    write(&mut flusher);
+    let pong = wire::command("PONG", b"x");
+    assert_eq!(errand.outcome(), Some(MARK + pong.len()));
+    assert_eq!(peer.taken(), [messages(fed), pong].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flusher_whose_turn_is_over_is_woken_while_the_writer_is_free() {
+    let config = ConnectionConfig::new(SocketType::Pair);
+    let Pair { a, b: _b, a_to_b, .. } = pair((&config, &Fake::client([1; 32])), (&config, &Fake::server())).await;
+    let (_rx, tx) = a.into_split();
+    let (outbox, mut flusher) = tx.into_outbox();
+    outbox.feed(&vec![0; 2 * TURN]).unwrap();
+    a_to_b.per_poll(TURN / 8);
+    let (errand, waker) = Errand::new(move || can_feed(&outbox));
+    assert!(Pin::new(&mut flusher).poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(errand.outcome(), Some(true));
+}
+
+/// A stream that takes nothing while it is shut, and wakes nobody when it is opened.
+struct Gate {
+    end: End,
+    shut: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.end).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        if self.shut.load(Ordering::SeqCst) { Poll::Pending } else { Pin::new(&mut self.end).poll_write(cx, octets) }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.end).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.end).poll_shutdown(cx)
+    }
+}
+
+/// The receiving half writes for the flusher: all that waits, or as much as a turn allows. Then both go on.
+#[tokio::test(start_paused = true)]
+async fn a_flusher_that_the_receiving_half_has_written_for_is_woken_while_the_writer_is_free() {
+    for (len, all) in [(100, true), (3 * TURN, false)] {
+        let config = ConnectionConfig::new(SocketType::Pair);
+        let (client, server) = (Fake::client([1; 32]), Fake::server());
+        let (ours, theirs) = ends();
+        let (shut, pipe) = (Arc::new(AtomicBool::new(false)), theirs.incoming().clone());
+        let gate = Gate { end: ours, shut: Arc::clone(&shut) };
+        let (a, b) = tokio::join!(
+            Connection::handshake_with(gate, &config, &client, &AllowAny),
+            Connection::handshake_with(theirs, &config, &server, &AllowAny),
+        );
+        let ((mut rx, tx), mut b) = (a.unwrap().split(), b.unwrap());
+        let (outbox, mut flusher) = tx.into_outbox();
+        shut.store(true, Ordering::SeqCst);
+        outbox.feed(&vec![0; len]).unwrap();
+        let (errand, waker) = Errand::new(move || can_feed(&outbox));
+        assert!(Pin::new(&mut flusher).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(errand.outcome(), None);
+        shut.store(false, Ordering::SeqCst);
+        pipe.per_poll(TURN / 8);
+        b.ping(Ping::default()).await.unwrap();
+        let (bell, waker) = Bell::new();
+        assert!(rx.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(errand.outcome(), Some(true), "{len} octets");
+        assert_eq!(bell.rung() == 0, all, "{len} octets");
+    }
 }

@@ -20,7 +20,7 @@ use zmtp_codec::{AnyMechanism, ClearSealer, Command, Mechanism, Sealer};
 
 use super::api::Push;
 use super::connection::SealerOf;
-use super::shared::Shared;
+use super::shared::{Locked, Shared};
 use super::split::Sender;
 use crate::error::{PushError, SendError};
 use crate::message::{AsMessage, EncodedMessage};
@@ -48,7 +48,7 @@ pub struct Outbox<W, M: Mechanism = AnyMechanism> {
 ///
 /// It is done when the last clone is gone and everything is written, and hands the [`Sender`] back. It fails as
 /// [`Sender::flush`] does; dropping it is the same as failing. From then on feeding is refused with
-/// [`PushError::Poisoned`].
+/// [`PushError::Poisoned`]. Polled again once it is done or has failed, it stays pending.
 #[must_use = "nothing is written while it is not polled"]
 pub struct Flusher<W, M: Mechanism = AnyMechanism> {
     line: Arc<Line<W, SealerOf<M>>>,
@@ -65,7 +65,7 @@ struct Line<W, S> {
     room: Notify,
     /// How many clones of the outbox there are.
     outboxes: AtomicUsize,
-    /// The flusher is gone: nobody will write what is fed.
+    /// The flusher is done, has failed or is gone: nobody will write what is fed.
     ended: AtomicBool,
 }
 
@@ -171,8 +171,13 @@ impl<W: AsyncWrite + Unpin, M: Mechanism> Future for Flusher<W, M> {
     type Output = Result<Sender<W, M>, SendError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.line.ended.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        let written = ready!(self.line.poll_write(cx));
         // It may be kept after it has failed; who waits for room is told now.
-        ready!(self.line.poll_write(cx)).inspect_err(|_| self.line.end())?;
+        self.line.end();
+        written?;
         Poll::Ready(Ok(Sender::new(Arc::clone(&self.line.shared), Arc::clone(&self.line.peer))))
     }
 }
@@ -188,6 +193,13 @@ impl<W, S> Line<W, S> {
     fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.room.notify_waiters();
+    }
+
+    /// A waker is somebody else's: it is neither cloned nor dropped under the lock.
+    fn register_flusher(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let last = lock(&self.flusher).replace(waker);
+        drop(last);
     }
 
     fn wake_flusher(&self) {
@@ -216,7 +228,7 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Line<W, S> {
 
     /// Writes until there is nothing more to come.
     fn poll_write(&self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        *lock(&self.flusher) = Some(cx.waker().clone());
+        self.register_flusher(cx.waker());
         self.shared.register_sender(cx);
         loop {
             // Looked at first: what the last outbox has fed is seen below.
@@ -224,17 +236,7 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Line<W, S> {
             if self.shared.is_lost() {
                 return Poll::Ready(Err(SendError::Lost));
             }
-            let mut side = self.shared.lock();
-            // The two queues change places when all that was taken before is written; so nothing is copied, and a batch
-            // is what has come since.
-            if let Some(local) = &self.local
-                && side.writer.encoder.pending() == 0
-            {
-                side.writer.encoder.append(&mut lock(local))?;
-                self.room.notify_waiters();
-            }
-            let written = side.poll_flush(cx.waker());
-            drop(side);
+            let written = self.lock_with_batch()?.poll_flush(cx.waker());
             if self.local.is_none() {
                 self.room.notify_waiters();
             }
@@ -243,6 +245,29 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Line<W, S> {
                 return if last { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
         }
+    }
+
+    /// The writer, locked. The two queues change places when all that was taken before is written; so nothing is copied,
+    /// and a batch is what has come since.
+    fn lock_with_batch(&self) -> Result<Locked<'_, W, S>, SendError> {
+        let mut side = self.shared.lock();
+        let Some(local) = &self.local else { return Ok(side) };
+        if side.writer.encoder.pending() > 0 {
+            return Ok(side);
+        }
+        let mut local = lock(local);
+        // Who waits for room has found this queue full, and nothing has left it since.
+        let somebody_may_wait = !local.has_room();
+        side.writer.encoder.append(&mut local)?;
+        drop(local);
+        if !somebody_may_wait {
+            return Ok(side);
+        }
+        // Woken before the batch is written, to feed the next one meanwhile; and not under the lock, since a waker is
+        // somebody else's code.
+        drop(side);
+        self.room.notify_waiters();
+        Ok(self.shared.lock())
     }
 }
 

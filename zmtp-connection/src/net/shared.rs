@@ -1,6 +1,8 @@
 //! The writer of a split connection: used by the sending half, and by the receiving half for heartbeats.
 
+use std::cell::Cell;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +29,7 @@ pub(crate) struct Shared<W, S> {
     lost: AtomicBool,
 }
 
-/// How far writing has come, for the receiving half to see without the lock.
+/// What is known of the writer without the lock: how far writing has come, and whom that concerns.
 #[derive(Debug, Default)]
 struct Flow {
     written: AtomicU64,
@@ -38,6 +40,27 @@ struct Flow {
     ping_waits: AtomicBool,
     /// Something waits to be written.
     pending: AtomicBool,
+    due: Due,
+}
+
+/// The halves that are to be woken as soon as the writer is unlocked. A waker is somebody else's code, which may come
+/// back for the lock: none is called under it.
+///
+/// Who marks a half holds the lock, and looks here once it has let go of it. Then either the mark is still there, or
+/// somebody else has taken it and wakes that half; so no wake-up is lost.
+#[derive(Debug, Default)]
+struct Due([AtomicBool; 2]);
+
+impl Due {
+    fn mark(&self, half: Half) {
+        self.0[half as usize].store(true, Ordering::Release);
+    }
+
+    fn take(&self, half: Half) -> bool {
+        let due = &self.0[half as usize];
+        // Seldom it is, and to look is cheaper.
+        due.load(Ordering::Relaxed) && due.swap(false, Ordering::Acquire)
+    }
 }
 
 /// The stream's writing side with all that belongs to it.
@@ -48,10 +71,40 @@ struct Flow {
 pub(crate) struct WriteSide<W, S> {
     io: W,
     pub(crate) writer: Writer<S>,
-    /// Wakes both halves.
+    /// Wakes both halves. If the stream calls it while it is polled, that is under the lock: nobody but the stream knows
+    /// when it calls.
     waker: Waker,
-    wakers: Arc<FanOut>,
     flow: Arc<Flow>,
+}
+
+/// The [`WriteSide`], locked. Whoever is to be woken for what is done here is woken after the unlocking.
+#[derive(Debug)]
+pub(crate) struct Locked<'a, W: AsyncWrite + Unpin, S: Sealer> {
+    // The fields are dropped in this order: the first serves the slot and unlocks.
+    side: Guard<'a, WriteSide<W, S>, Replies>,
+    after: AfterUnlocking<'a>,
+}
+
+/// Wakes when it is dropped.
+#[derive(Debug)]
+struct AfterUnlocking<'a> {
+    due: &'a Due,
+    wakers: &'a FanOut,
+    /// Whose turn is over.
+    turn: Option<&'a Waker>,
+}
+
+impl Drop for AfterUnlocking<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn {
+            turn.wake_by_ref();
+        }
+        for half in [Half::Sender, Half::Receiver] {
+            if self.due.take(half) {
+                self.wakers.wake_half(half);
+            }
+        }
+    }
 }
 
 impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
@@ -59,12 +112,22 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
         let wakers = Arc::new(FanOut::default());
         let waker = Waker::from(Arc::clone(&wakers));
         let flow = Arc::new(Flow::default());
-        let side = WriteSide { io, writer, waker, wakers: Arc::clone(&wakers), flow: Arc::clone(&flow) };
+        let side = WriteSide { io, writer, waker, flow: Arc::clone(&flow) };
         Self { side: Handoff::new(side), wakers, flow, closed: AtomicBool::new(false), lost: AtomicBool::new(false) }
     }
 
-    pub(crate) fn lock(&self) -> Guard<'_, WriteSide<W, S>, Replies> {
-        self.side.lock()
+    pub(crate) fn lock(&self) -> Locked<'_, W, S> {
+        Locked { side: self.side.lock(), after: self.after_unlocking() }
+    }
+
+    fn after_unlocking(&self) -> AfterUnlocking<'_> {
+        AfterUnlocking { due: &self.flow.due, wakers: &self.wakers, turn: None }
+    }
+
+    /// Leaves `replies` to be served: now, or by whoever has the lock.
+    fn leave(&self, replies: Replies) {
+        let _after = self.after_unlocking();
+        self.side.leave(replies);
     }
 
     /// Whether the receiving half has failed, so that sending is of no use any more.
@@ -86,13 +149,35 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Shared<W, S> {
     }
 }
 
-impl<W: AsyncWrite + Unpin, S: Sealer> WriteSide<W, S> {
-    pub(crate) fn poll_flush(&mut self, turn: &Waker) -> Poll<Result<(), SendError>> {
-        let flushed = self.writer.poll_flush(&mut self.io, &mut Context::from_waker(&self.waker), Some(turn));
-        self.publish();
+impl<'a, W: AsyncWrite + Unpin, S: Sealer> Locked<'a, W, S> {
+    /// Writes until nothing waits. The stream wakes both halves; `turn` is for another turn, when this one is over.
+    pub(crate) fn poll_flush(&mut self, turn: &'a Waker) -> Poll<Result<(), SendError>> {
+        let over = Cell::new(false);
+        let side = &mut *self.side;
+        let flushed = side.writer.poll_flush(&mut side.io, &mut Context::from_waker(&side.waker), Some(&over));
+        side.publish();
+        if over.get() {
+            self.after.turn = Some(turn);
+        }
         flushed
     }
+}
 
+impl<W: AsyncWrite + Unpin, S: Sealer> Deref for Locked<'_, W, S> {
+    type Target = WriteSide<W, S>;
+
+    fn deref(&self) -> &WriteSide<W, S> {
+        &self.side
+    }
+}
+
+impl<W: AsyncWrite + Unpin, S: Sealer> DerefMut for Locked<'_, W, S> {
+    fn deref_mut(&mut self) -> &mut WriteSide<W, S> {
+        &mut self.side
+    }
+}
+
+impl<W: AsyncWrite + Unpin, S: Sealer> WriteSide<W, S> {
     fn publish(&self) {
         let Progress { written, ping_waits } = self.writer.progress();
         self.flow.written.store(written, Ordering::Relaxed);
@@ -125,7 +210,8 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Serve<Replies> for WriteSide<W, S> {
         // Nobody else may flush for a long time. If the stream takes no more now, both halves are woken when it does.
         // The receiving half has a turn of its own, which bounds this one.
         self.writer.renew_turn();
-        let flushed = self.writer.attempt_flush(&mut self.io, &mut Context::from_waker(&self.waker), None);
+        let over = Cell::new(false);
+        let flushed = self.writer.attempt_flush(&mut self.io, &mut Context::from_waker(&self.waker), Some(&over));
         self.publish();
         if replies.ping.is_some() {
             // After `publish`, so that the PING is seen in one place or the other. Of several only the newest was kept.
@@ -133,7 +219,12 @@ impl<W: AsyncWrite + Unpin, S: Sealer> Serve<Replies> for WriteSide<W, S> {
         }
         if was_behind && flushed.is_ready() {
             // It may have been waiting for what was just written for it; not every stream wakes for that.
-            self.wakers.wake_half(Half::Sender);
+            self.flow.due.mark(Half::Sender);
+        }
+        if over.get() {
+            // Either half goes on with the rest.
+            self.flow.due.mark(Half::Sender);
+            self.flow.due.mark(Half::Receiver);
         }
     }
 }
@@ -155,20 +246,20 @@ pub(crate) trait Outlet: Send + Sync {
 impl<W: AsyncWrite + Unpin + Send, S: Sealer> Outlet for Shared<W, S> {
     fn pong(&self, pong: Pong) {
         if !self.is_closed() {
-            self.side.leave(Replies { pong: Some(pong), ping: None });
+            self.leave(Replies { pong: Some(pong), ping: None });
         }
     }
 
     fn ping(&self, ping: Ping) {
         self.flow.pings_left.fetch_add(1, Ordering::Relaxed);
-        self.side.leave(Replies { pong: None, ping: Some(ping) });
+        self.leave(Replies { pong: None, ping: Some(ping) });
     }
 
     fn write_out(&self, cx: &Context<'_>) -> bool {
         self.wakers.register(Half::Receiver, cx.waker());
         if !self.is_closed() {
             // To be served is to be flushed; there need not be a reply.
-            self.side.leave(Replies::default());
+            self.leave(Replies::default());
         }
         !self.flow.pending.load(Ordering::Relaxed)
     }

@@ -1,5 +1,6 @@
 //! Writing out what the encoder has staged, and picking up where a dropped future stopped.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,14 +48,15 @@ impl<S: Sealer> Writer<S> {
 
     /// Writes until nothing waits. Can be given up and taken up again after every octet.
     ///
-    /// The stream wakes the task of `cx`; so does the end of a turn, unless `turn` is another one.
+    /// The stream wakes the task of `cx`. So does the end of a turn, unless there is `over`: then nobody is woken, and that
+    /// says so.
     pub(crate) fn poll_flush<W: AsyncWrite + Unpin>(
         &mut self,
         io: &mut W,
         cx: &mut Context<'_>,
-        turn: Option<&Waker>,
+        over: Option<&Cell<bool>>,
     ) -> Poll<Result<(), SendError>> {
-        self.attempt_flush(io, cx, turn).map(|()| self.check())
+        self.attempt_flush(io, cx, over).map(|()| self.check())
     }
 
     /// For what does not wait for another turn: the answers of a receiver, who has a turn of his own.
@@ -72,12 +74,12 @@ impl<S: Sealer> Writer<S> {
         &mut self,
         io: &mut W,
         cx: &mut Context<'_>,
-        turn: Option<&Waker>,
+        over: Option<&Cell<bool>>,
     ) -> Poll<()> {
         if !matches!(self.state, State::Open) {
             return Poll::Ready(());
         }
-        if let Err(error) = ready!(self.poll_write_out(io, cx, turn)) {
+        if let Err(error) = ready!(self.poll_write_out(io, cx, over)) {
             sending_failed(&self.peer, &error);
             self.state = State::Broken(error);
         }
@@ -125,10 +127,10 @@ impl<S: Sealer> Writer<S> {
         &mut self,
         io: &mut W,
         cx: &mut Context<'_>,
-        turn: Option<&Waker>,
+        over: Option<&Cell<bool>>,
     ) -> Poll<io::Result<()>> {
         while self.encoder.pending() > 0 {
-            ready!(self.turn.poll(turn.unwrap_or_else(|| cx.waker())));
+            ready!(self.poll_turn(cx, over));
             let Poll::Ready(count) = self.poll_write_once(io, cx)? else {
                 self.turn.renew();
                 return Poll::Pending;
@@ -145,6 +147,15 @@ impl<S: Sealer> Writer<S> {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_turn(&mut self, cx: &Context<'_>, over: Option<&Cell<bool>>) -> Poll<()> {
+        let Some(over) = over else {
+            return self.turn.poll(cx.waker());
+        };
+        let turn = self.turn.poll(Waker::noop());
+        over.set(turn.is_pending());
+        turn
     }
 
     fn poll_write_once<W: AsyncWrite + Unpin>(&self, io: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
@@ -92,6 +95,41 @@ pub(crate) fn messages(count: usize) -> Vec<u8> {
 
 pub(crate) fn poisoned(result: &Result<(), SendError>) -> bool {
     matches!(result, Err(SendError::Refused(PushError::Poisoned)))
+}
+
+/// A waker that runs an errand the first time it is called, before it comes back.
+pub(crate) struct Errand<T> {
+    work: Mutex<Option<Box<dyn FnOnce() -> T + Send>>>,
+    outcome: Mutex<Option<T>>,
+}
+
+impl<T: Send + 'static> Errand<T> {
+    pub(crate) fn new(work: impl FnOnce() -> T + Send + 'static) -> (Arc<Self>, Waker) {
+        let errand = Arc::new(Self { work: Mutex::new(Some(Box::new(work))), outcome: Mutex::new(None) });
+        (Arc::clone(&errand), Waker::from(errand))
+    }
+
+    /// What came of it. `None` if it was never run.
+    pub(crate) fn outcome(&self) -> Option<T> {
+        self.outcome.lock().unwrap().take()
+    }
+}
+
+impl<T: Send + 'static> Wake for Errand<T> {
+    fn wake(self: Arc<Self>) {
+        let work = self.work.lock().unwrap().take();
+        if let Some(work) = work {
+            *self.outcome.lock().unwrap() = Some(work());
+        }
+    }
+}
+
+/// Feeds on another thread, and says whether that came back. Where frames are sealed it waits for the writer, as long as
+/// somebody has that locked.
+pub(crate) fn can_feed<W: Send + AsyncWrite + Unpin + 'static, M: Mechanism>(outbox: &Outbox<W, M>) -> bool {
+    let (outbox, (fed, came_back)) = (outbox.clone(), mpsc::channel());
+    thread::spawn(move || fed.send(outbox.feed(&BODY).is_ok()));
+    came_back.recv_timeout(5 * SECOND).is_ok()
 }
 
 /// A task that sends one message.
