@@ -303,7 +303,7 @@ macro_rules! receiving {
             let mut count = 1;
             while count < most {
                 if let Some(part) = self.reader.decoder.take_plain() {
-                    into.push(Event::Message(Message::from(part)));
+                    into.push(Event::Message(Message::copied(part)));
                     count += 1;
                     continue;
                 }
@@ -352,7 +352,7 @@ macro_rules! receiving {
         #[inline]
         pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, RecvError>> {
             if let Some(part) = self.reader.decoder.take_plain() {
-                return Poll::Ready(Ok(Some(Event::Message(Message::from(part)))));
+                return Poll::Ready(Ok(Some(Event::Message(Message::copied(part)))));
             }
             self.poll_any(cx)
         }

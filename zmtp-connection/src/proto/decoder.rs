@@ -304,15 +304,15 @@ impl<O: Opener> Decoder<O> {
         self.take_assembled()
     }
 
-    /// As [`next_plain`](Self::next_plain), and takes the message if it is a small one.
+    /// As [`next_plain`](Self::next_plain), and takes the message if it is a small one: its octets are for the caller to copy.
     #[cfg(feature = "net")]
     #[inline]
-    pub(crate) fn take_plain(&mut self) -> Option<Bytes> {
+    pub(crate) fn take_plain(&mut self) -> Option<&[u8]> {
         let part = self.plain_part().filter(|part| part.len() <= COPY_UP_TO)?;
         self.release();
         (self.base, self.scan) = (part.end, part.end);
         self.missing = 0;
-        Some(Bytes::copy_from_slice(&self.buf[part]))
+        Some(&self.buf[part])
     }
 
     #[inline]
@@ -334,7 +334,7 @@ impl<O: Opener> Decoder<O> {
         }
         if self.parts.is_empty() && self.one.len() <= COPY_UP_TO {
             self.base = self.scan;
-            return Message::from(Bytes::copy_from_slice(&self.buf[self.one.clone()]));
+            return Message::copied(&self.buf[self.one.clone()]);
         }
         let mut span = self.buf.split_to(self.scan).freeze();
         self.base = 0;

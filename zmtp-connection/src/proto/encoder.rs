@@ -124,20 +124,29 @@ impl<S: Sealer> Encoder<S> {
     ///
     /// # Errors
     /// [`PushError::EncryptedLink`] where the mechanism encrypts, and as [`push`](Self::push).
+    // In line, as it is done for each peer and is little more than the copy.
+    #[inline(always)]
     pub fn push_encoded(&mut self, message: &EncodedMessage) -> Result<(), PushError> {
         if !self.sealer.is_identity() {
             return Err(PushError::EncryptedLink);
         }
         let parts = message.message().part_count();
         self.admit(parts, || message.message().first().len())?;
-        for chunk in message.chunks() {
+        match message.chunks() {
+            [chunk] if chunk.len() < LINK_FROM => self.queue.extend(chunk),
+            chunks => self.chunks_of_encoded(chunks),
+        }
+        Ok(())
+    }
+
+    fn chunks_of_encoded(&mut self, chunks: &[Bytes]) {
+        for chunk in chunks {
             if chunk.len() < LINK_FROM {
                 self.queue.extend(chunk);
             } else {
                 self.queue.link(chunk.clone());
             }
         }
-        Ok(())
     }
 
     /// Queues a command. Commands are not held back by the high-water mark: they are small, and a connection that

@@ -98,7 +98,7 @@ impl<'a> MessageRef<'a> {
     #[must_use]
     pub fn to_message(&self) -> Message {
         if self.parts.is_empty() {
-            return Message::from(Bytes::copy_from_slice(self.first()));
+            return Message::copied(self.first());
         }
         let parts = self.parts.iter().map(|at| match at {
             At::Buffered(range) => Bytes::copy_from_slice(&self.buf[range.clone()]),

@@ -43,6 +43,7 @@ impl Meeting {
     }
 
     /// As ZeroMQ writes it.
+    #[cfg(any(feature = "libzmq", feature = "omq-tokio", feature = "rzmq", feature = "zeromq"))]
     pub(crate) fn endpoint(&self) -> String {
         match &self.address {
             Address::Tcp(address) => format!("tcp://{address}"),
