@@ -5,6 +5,7 @@
 mod support;
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use support::fake::Fake;
 use support::{Event, NOW, Ready, decode, feed, ready, wire};
@@ -14,7 +15,7 @@ use zmtp_connection::codec::{
     SocketType, Verdict, WireCommand,
 };
 use zmtp_connection::proto::{Decoded, Establish, Outcome};
-use zmtp_connection::{ConnectionConfig, DecodeError, HandshakeCause, Stage};
+use zmtp_connection::{ConnectionConfig, DecodeError, HandshakeCause, PushError, Stage};
 
 const TYPE: SocketType = SocketType::Dealer;
 
@@ -142,6 +143,9 @@ impl Handshake for Odd {
     }
 }
 
+/// What the sealer panics at.
+const UNSEALABLE: &[u8] = b"unsealable";
+
 /// Seals, and hides nothing.
 struct OddSealer;
 
@@ -151,6 +155,7 @@ impl Sealer for OddSealer {
     }
 
     fn seal(&mut self, header: &[u8], kind: FrameKind, payload: &[u8], body: &mut [u8]) -> Result<(), SealError> {
+        assert_ne!(payload, UNSEALABLE);
         ClearSealer::new().seal(header, kind, payload, body)
     }
 }
@@ -200,6 +205,18 @@ fn a_payload_that_an_opener_places_outside_of_its_frame_ends_the_connection() {
     }
     let mut decoder = odd_ready(&Odd { payload: |len| len..len, ..ODD }).decoder;
     assert_eq!(decode(&mut decoder, &wire::part(false, b"x"), 1).unwrap(), [Event::message(&[""])]);
+}
+
+#[test]
+fn a_frame_whose_sealer_panics_does_not_leave_and_nothing_follows_it() {
+    for message in [&[UNSEALABLE][..], &[b"sealed", UNSEALABLE]] {
+        let mut encoder = odd_ready(&ODD).encoder;
+        encoder.push("before").unwrap();
+        let before = encoder.pending();
+        assert!(catch_unwind(AssertUnwindSafe(|| encoder.push(message))).is_err());
+        assert_eq!(encoder.pending(), before, "{message:?}");
+        assert_eq!(encoder.push("after"), Err(PushError::Poisoned), "{message:?}");
+    }
 }
 
 #[test]

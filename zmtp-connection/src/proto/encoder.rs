@@ -350,21 +350,18 @@ impl<S: Sealer> Encoder<S> {
     fn sealed_frame(&mut self, kind: FrameKind, payload: &[u8]) -> Result<(), PushError> {
         let plan = self.sealer.plan(kind, payload.len());
         let header = FrameHeader::new(plan.kind(), plan.body_len() as u64).encode();
-        let mark = self.queue.mark();
-        let (head, body) = self.queue.stage(header.len() + plan.body_len()).split_at_mut(header.len());
+        let attempt = Attempt { mark: self.queue.mark(), encoder: self };
+        let Encoder { queue, sealer, .. } = &mut *attempt.encoder;
+        let (head, body) = queue.stage(header.len() + plan.body_len()).split_at_mut(header.len());
         head.copy_from_slice(&header);
-        self.sealer.seal(&header, kind, payload, body).map_err(|error| {
-            // A frame that was not sealed must not leave, and nothing may follow it: no PONG that waits either.
-            self.failed = true;
-            self.pong = None;
-            self.queue.rewind(mark);
-            PushError::Seal(error)
-        })
+        sealer.seal(&header, kind, payload, body)?;
+        std::mem::forget(attempt);
+        Ok(())
     }
 }
 
-/// A message of several parts while it is queued: dropped before it is whole, it takes back what was. That it is also if a
-/// part cannot be had because somebody's [`AsMessage`] panics.
+/// A message of several parts, or a frame to be sealed, while it is queued: dropped before it is whole, it takes back what
+/// was. That it is also if somebody's [`AsMessage`] or [`Sealer`] panics.
 struct Attempt<'a, S: Sealer> {
     encoder: &'a mut Encoder<S>,
     mark: Mark,
@@ -374,7 +371,8 @@ impl<S: Sealer> Drop for Attempt<'_, S> {
     fn drop(&mut self) {
         let queued = self.encoder.queue.len();
         self.encoder.queue.rewind(self.mark);
-        // What was sealed has used up its numbers, so nothing may follow.
+        // A frame that was not sealed must not leave, and what was sealed has used up its numbers: nothing may follow, no PONG
+        // that waits either.
         if queued > self.encoder.queue.len() && !self.encoder.sealer.is_identity() {
             self.encoder.failed = true;
             self.encoder.pong = None;
