@@ -285,15 +285,24 @@ fn clients_that_stop(piece: usize) {
     }
 }
 
-/// The client's password never leaves, or a part of it.
+/// The client's password never leaves, or a part of it. Meanwhile the server says nothing, or INITIATE comes to wait behind
+/// the password, or the handshake is over but for what waits, or it fails.
 fn a_server_that_does_not_read() {
-    let client = PlainClient::new(PlainCredentials::new("", PASSWORD).unwrap());
-    for room in 64..=64 + HELLO.len() {
-        let (ours, peer): (End, End) = ends(usize::MAX);
-        ours.takes(room);
-        peer.put(&GREETING);
-        let config = ConnectionConfig::new(SocketType::Dealer);
-        give_up(Connection::handshake(ours, &config, &client));
+    const WELCOME: &[u8] = b"\x04\x08\x07WELCOME";
+    const READY: &[u8] = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06ROUTER";
+    let long = "u".repeat(180);
+    for username in ["", &long] {
+        let client = PlainClient::new(PlainCredentials::new(username, PASSWORD).unwrap());
+        for answers in [&[][..], &[WELCOME], &[WELCOME, READY], &[b"\x04\x06\x05OTHER"]] {
+            for room in 64..=64 + HELLO.len() {
+                let (ours, peer): (End, End) = ends(usize::MAX);
+                ours.takes(room);
+                peer.put(&GREETING);
+                answers.iter().for_each(|octets| peer.put(octets));
+                let config = ConnectionConfig::new(SocketType::Dealer);
+                give_up(Connection::handshake(ours, &config, &client));
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! - No branch and no index depends on a key, a plaintext or a tag.
 //! - Keys, one-time keys and key stream are wiped from memory when they are used up or dropped. Copies in registers, and
 //!   what the compiler spills of them to the stack, cannot be wiped from Rust.
-//! - Nothing is allocated but at construction, and no length makes it panic.
+//! - Nothing is allocated but at construction and with the first frame, and no length makes it panic.
 
 #![expect(clippy::indexing_slicing, reason = "the bounds are those of fixed arrays, or were cut right before")]
 

@@ -7,7 +7,6 @@ mod outbox_support;
 mod support;
 
 use std::future::Future;
-
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;

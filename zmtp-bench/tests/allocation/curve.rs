@@ -6,7 +6,7 @@ use zmtp_connection::{CurveClient, CurveServer};
 
 use crate::*;
 
-fn mechanisms() -> (CurveClient, CurveServer) {
+pub(crate) fn mechanisms() -> (CurveClient, CurveServer) {
     let keys = |octet| KeyPair::from_secret(SecretKey::from_bytes([octet; 32]).unwrap());
     let server = keys(1);
     (CurveClient::new(*server.public_key(), keys(2)), CurveServer::new(server))

@@ -21,8 +21,8 @@ pub const KEY: usize = 32;
 /// in all, as long as libsodium takes), and key stream of frames yet to come lies in memory, beside the key that makes
 /// it.
 ///
-/// Every block bears its name, the nonce counter and the block number, is found by that name alone, and is wiped as it
-/// is used: a wrong guess costs time, and nothing else. (The stack and the registers of a pass cannot be wiped; nothing
+/// Every block has a name, the nonce counter and the block number, is found by that name alone, and is wiped as it is
+/// used: a wrong guess costs time, and nothing else. (The stack and the registers of a pass cannot be wiped; nothing
 /// in Rust can.)
 ///
 /// A direction that carries nothing has no memory for blocks; from its first frame on it has that of one pass, 1 KiB with
@@ -150,10 +150,14 @@ impl Ahead {
     /// Computes the named block, the other ones of its frame, which has `per_frame`, and those of frames like it.
     #[inline(always)]
     fn refill<S: Simd, C: StreamCipher>(&mut self, simd: S, cipher: &C, first: Name, per_frame: u64) {
-        if self.blocks.is_empty() {
-            self.blocks = vec![[0; BLOCK]; blocks::lanes(simd)].into_boxed_slice();
+        let lanes = blocks::lanes(simd);
+        if self.blocks.len() != lanes {
+            // Before the first pass. Or a pass at another level, though nobody asks for that: blocks that it does not
+            // compute must not be found.
+            self.blocks.zeroize();
+            self.blocks = vec![[0; BLOCK]; lanes].into_boxed_slice();
         }
-        (self.from, self.next, self.per_frame) = (0, first, per_frame);
+        self.per_frame = per_frame;
         let (mut counters, mut numbers) = ([0; MAX_LANES], [0; MAX_LANES]);
         let mut name = first;
         for (counter, number) in counters.iter_mut().zip(&mut numbers) {
@@ -161,6 +165,7 @@ impl Ahead {
             name = self.after(name);
         }
         blocks::pass(simd, cipher, &counters, &numbers, &mut self.blocks);
+        (self.from, self.next) = (0, first);
     }
 
     #[inline(always)]
@@ -237,7 +242,7 @@ mod tests {
 
     use fearless_simd::{Level, dispatch};
 
-    use super::super::tests::Toy;
+    use super::super::tests::{Toy, levels};
     use super::*;
 
     fn key_stream<const FIRST: usize>() -> KeyStream<Toy<FIRST>> {
@@ -246,8 +251,17 @@ mod tests {
 
     /// Uses the key stream as a frame of `len` octets does, and gives it.
     fn frame<const FIRST: usize>(stream: &mut KeyStream<Toy<FIRST>>, counter: u64, len: usize) -> Vec<u8> {
+        frame_at(Level::new(), stream, counter, len)
+    }
+
+    fn frame_at<const FIRST: usize>(
+        level: Level,
+        stream: &mut KeyStream<Toy<FIRST>>,
+        counter: u64,
+        len: usize,
+    ) -> Vec<u8> {
         let mut data = vec![0; len];
-        dispatch!(Level::new(), simd => {
+        dispatch!(level, simd => {
             let key = stream.one_time_key(simd, counter, len);
             let first = len.min(FIRST);
             stream.xor_first(&mut data[..first]);
@@ -314,6 +328,20 @@ mod tests {
         assert_eq!(frame(&mut stream, 3, 10), expected);
         assert_eq!(stream.ahead.from, 3);
         assert!(is_wiped(&stream));
+    }
+
+    #[test]
+    fn levels_may_take_turns() {
+        // Up and down: a pass of few blocks after one of many, and the other way round.
+        let there = levels();
+        let turns = there.iter().rev().chain(&there).cycle();
+        let (mut stream, mut expected) = (key_stream::<32>(), key_stream::<32>());
+        for (counter, level) in (0..40).zip(turns) {
+            // Longer than the last, so that a new pass is due.
+            let len = 100 + 64 * counter as usize;
+            assert_eq!(frame_at(*level, &mut stream, counter, len), frame(&mut expected, counter, len), "{counter}");
+            assert!(is_wiped(&stream));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 use zmtp_codec::{Handshake, Mechanism, Sealer, Verdict};
 
 use super::clock;
@@ -46,7 +47,7 @@ where
         None => driver.drive(config, mechanism, authenticator, &mut watch).await,
         Some(after) => match timeout(after, driver.drive(config, mechanism, authenticator, &mut watch)).await {
             Ok(finished) => finished,
-            Err(_) => Err((HandshakeError::new(watch.stage, HandshakeCause::TimedOut { after }), Vec::new())),
+            Err(_) => Err((HandshakeError::new(watch.stage, HandshakeCause::TimedOut { after }), LastWords::default())),
         },
     };
     match finished {
@@ -75,7 +76,10 @@ struct Driver<T> {
 }
 
 /// A failure, and what the peer should hear of it.
-type Failed = (HandshakeError, Vec<u8>);
+type Failed = (HandshakeError, LastWords);
+
+/// What was to be sent before is among them, and may have a password in it.
+type LastWords = Zeroizing<Vec<u8>>;
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     async fn drive<M, A>(
@@ -95,13 +99,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Outcome::Pending(mut establish) => {
                     watch.stage = establish.stage();
                     let read = poll_fn(|cx| self.poll_exchange(&mut establish, cx)).await;
-                    read.map_err(|cause| (HandshakeError::new(watch.stage, cause), Vec::new()))?;
+                    read.map_err(|cause| (HandshakeError::new(watch.stage, cause), LastWords::default()))?;
                     establish.advance(clock::now())
                 }
                 Outcome::Authorize(mut authorize) => {
                     let request = authorize.request();
                     watch.asks(&request);
-                    let failed = |cause| (HandshakeError::new(Stage::Authorization, cause), Vec::new());
+                    let failed = |cause| (HandshakeError::new(Stage::Authorization, cause), LastWords::default());
                     // The peer is not kept waiting for what is already said.
                     let written = poll_fn(|cx| self.poll_write_all(&mut authorize, cx)).await;
                     written.map_err(|error| failed(HandshakeCause::Io(error)))?;
@@ -120,9 +124,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     let request = established.request(config);
                     watch.asks(&request);
                     let verdict = ask(authenticator, request).await;
-                    return established.decide(verdict).map_err(|failure| (failure.error, failure.last_words));
+                    return established
+                        .decide(verdict)
+                        .map_err(|failure| (failure.error, LastWords::new(failure.last_words)));
                 }
-                Outcome::Failed(failure) => return Err((failure.error, failure.last_words)),
+                Outcome::Failed(failure) => return Err((failure.error, LastWords::new(failure.last_words))),
             };
         }
     }

@@ -44,7 +44,7 @@ struct Flow {
 }
 
 /// The halves that are to be woken as soon as the writer is unlocked. A waker is somebody else's code, which may come
-/// back for the lock: none is called under it.
+/// back for the lock: we call none under it (a stream may, see [`WriteSide`]).
 ///
 /// Who marks a half holds the lock, and looks here once it has let go of it. Then either the mark is still there, or
 /// somebody else has taken it and wakes that half; so no wake-up is lost.

@@ -119,8 +119,7 @@ impl<S: Sealer> Encoder<S> {
     }
 
     /// Queues a message that was framed in advance, for many. Its large parts are shared, its headers and small parts are
-    /// copied in one go: for two parts and more that is less work than to frame them again, for one small part no more and
-    /// no less.
+    /// copied in one go.
     ///
     /// # Errors
     /// [`PushError::EncryptedLink`] where the mechanism encrypts, and as [`push`](Self::push).
@@ -216,7 +215,9 @@ impl<S: Sealer> Encoder<S> {
             return Ok(());
         }
         self.pong = None;
-        self.command(&Command::Pong(pong))
+        self.command(&Command::Pong(pong))?;
+        self.queue.expect_quiet();
+        Ok(())
     }
 
     /// Octets that wait to be written.
@@ -351,7 +352,7 @@ impl<S: Sealer> Encoder<S> {
         let plan = self.sealer.plan(kind, payload.len());
         let header = FrameHeader::new(plan.kind(), plan.body_len() as u64).encode();
         let attempt = Attempt { mark: self.queue.mark(), encoder: self };
-        let Encoder { queue, sealer, .. } = &mut *attempt.encoder;
+        let Self { queue, sealer, .. } = &mut *attempt.encoder;
         let (head, body) = queue.stage(header.len() + plan.body_len()).split_at_mut(header.len());
         head.copy_from_slice(&header);
         sealer.seal(&header, kind, payload, body)?;

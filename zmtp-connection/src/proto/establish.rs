@@ -114,14 +114,14 @@ pub struct Established<S, O> {
     pub judged: bool,
 }
 
-/// A handshake that has failed, and what the peer should still be told. `Debug` shows how much that is: what was to be sent
-/// before may have a password in it.
+/// A handshake that has failed, and what the peer should still be told. `Debug` shows how much that is.
 #[non_exhaustive]
 pub struct Failure {
     /// Stage and cause.
     pub error: HandshakeError,
     /// Octets to write before the connection is closed, gently: an ERROR that is reset with the connection is lost.
-    /// Empty where there is nothing to say.
+    /// Empty where there is nothing to say. Overwrite them then: what was to be sent before is among them, and may have a
+    /// password in it.
     pub last_words: Vec<u8>,
 }
 
@@ -129,7 +129,7 @@ impl<'a, M: Mechanism> Establish<'a, M> {
     /// Begins with our greeting.
     #[must_use]
     pub fn new(config: &'a ConnectionConfig, mechanism: &'a M) -> Self {
-        let mut output = Queue::new();
+        let mut output = Queue::for_handshake();
         output.extend(&Greeting::new(mechanism.name(), mechanism.role().as_server()).to_bytes());
         let wire = Wire {
             config,
@@ -164,7 +164,6 @@ impl<'a, M: Mechanism> Establish<'a, M> {
     /// The first `count` octets of [`transmit`](Self::transmit) were written.
     pub fn transmitted(&mut self, count: usize) {
         self.wire.output.advance(count);
-        self.wire.output.wipe();
     }
 
     /// Memory to read into: some kilobytes at most, whatever the peer has announced.
@@ -210,7 +209,6 @@ impl<'a, M: Mechanism> Authorize<'a, M> {
     /// The first `count` octets of [`transmit`](Self::transmit) were written.
     pub fn transmitted(&mut self, count: usize) {
         self.wire.output.advance(count);
-        self.wire.output.wipe();
     }
 
     /// All there is to judge the peer by, in the form that an [`Authenticator`](crate::Authenticator) takes. Where the
@@ -432,7 +430,8 @@ impl<'a, M: Mechanism> Wire<'a, M> {
         };
         let heartbeat = Heartbeat::new(config.heartbeat().cloned(), self.version, socket_type, now);
         let pattern = Pattern::of(ours);
-        let encoder = Encoder::new(sealer, self.output, pattern, self.version, config.high_water_mark());
+        let encoder =
+            Encoder::new(sealer, self.output.end_of_handshake(), pattern, self.version, config.high_water_mark());
         let decoder = Decoder::new(opener, config.limits().clone(), pattern, self.input.into_rest());
         Outcome::Ready(Established { encoder, decoder, peer, heartbeat, judged: self.judged })
     }
@@ -446,7 +445,12 @@ impl<'a, M: Mechanism> Wire<'a, M> {
             error.cause(),
             HandshakeCause::Greeting(GreetingError::NotZmtp { .. } | GreetingError::Signature { .. })
         );
-        let last_words = if silent { Vec::new() } else { self.output.chunks().flatten().copied().collect() };
+        let mut last_words = Vec::new();
+        if !silent {
+            // In one piece, since nothing is overwritten where a vector grows.
+            last_words.reserve_exact(self.output.len());
+            last_words.extend(self.output.chunks().flatten());
+        }
         Outcome::Failed(Failure { error, last_words })
     }
 

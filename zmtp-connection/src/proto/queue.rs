@@ -37,6 +37,18 @@ pub(crate) struct Queue {
     linked: usize,
     /// How many fillings in a row have used little of the staging buffer.
     small_fillings: u8,
+    wipes: Wipes,
+}
+
+/// When the staging buffer is overwritten, since there may be a password in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Wipes {
+    #[default]
+    Never,
+    /// The next time that nothing waits: a handshake is over, and the last of it is still here.
+    Once,
+    /// Whenever nothing waits: during a handshake.
+    Always,
 }
 
 #[derive(Debug)]
@@ -47,7 +59,28 @@ struct Link {
 
 impl Queue {
     pub(crate) const fn new() -> Self {
-        Self { staged: Vec::new(), start: 0, end: 0, links: VecDeque::new(), linked: 0, small_fillings: 0 }
+        Self {
+            staged: Vec::new(),
+            start: 0,
+            end: 0,
+            links: VecDeque::new(),
+            linked: 0,
+            small_fillings: 0,
+            wipes: Wipes::Never,
+        }
+    }
+
+    /// One that leaves no trace of what it held: a PLAIN client's password may be part of that.
+    pub(crate) const fn for_handshake() -> Self {
+        let mut queue = Self::new();
+        queue.wipes = Wipes::Always;
+        queue
+    }
+
+    /// For what comes behind the handshake, once that has left.
+    pub(crate) const fn end_of_handshake(mut self) -> Self {
+        self.wipes = if self.is_empty() { Wipes::Never } else { Wipes::Once };
+        self
     }
 
     /// Octets that wait.
@@ -108,17 +141,6 @@ impl Queue {
         Chunks { staged: &self.staged[..self.end], at: self.start, link: links.next(), links }
     }
 
-    /// Overwrites what was staged, once all of it is sent: during the handshake, when it may be a password. What a long
-    /// command took is given back.
-    pub(crate) fn wipe(&mut self) {
-        if self.is_empty() {
-            self.staged.as_mut_slice().zeroize();
-            if self.staged.len() > STAGED_MIN {
-                self.staged = Vec::new();
-            }
-        }
-    }
-
     /// Forgets the first `count` octets: they were sent.
     pub(crate) fn advance(&mut self, mut count: usize) {
         while count > 0 {
@@ -176,6 +198,9 @@ impl Queue {
         self.end = 0;
         self.linked = 0;
         self.links.clear();
+        if self.wipes != Wipes::Never {
+            self.wipe();
+        }
         if self.staged.len() > KEEP_MOST {
             self.staged = Vec::new();
         }
@@ -187,6 +212,18 @@ impl Queue {
             self.small_fillings = 0;
             self.staged = Vec::new();
             self.links = VecDeque::new();
+        }
+    }
+
+    /// Overwrites what was staged and sent. What a long command took is given back.
+    #[cold]
+    fn wipe(&mut self) {
+        self.staged.as_mut_slice().zeroize();
+        if self.staged.len() > STAGED_MIN {
+            self.staged = Vec::new();
+        }
+        if self.wipes == Wipes::Once {
+            self.wipes = Wipes::Never;
         }
     }
 
@@ -204,7 +241,12 @@ impl Queue {
         }
         let needed = self.end + len;
         if needed > self.staged.len() {
-            self.staged.resize(needed.max(self.staged.len() * 2).max(STAGED_MIN), 0);
+            let mut larger = vec![0; needed.max(self.staged.len() * 2).max(STAGED_MIN)];
+            larger[..self.end].copy_from_slice(&self.staged[..self.end]);
+            if self.wipes != Wipes::Never {
+                self.staged.as_mut_slice().zeroize();
+            }
+            self.staged = larger;
         }
     }
 }
@@ -318,24 +360,28 @@ mod tests {
 
     #[test]
     fn a_long_command_of_a_handshake_takes_no_memory_once_it_is_sent() {
-        let mut queue = Queue::new();
+        let mut queue = Queue::for_handshake();
         queue.extend(&[0; STAGED_MIN + 1]);
         queue.advance(STAGED_MIN + 1);
-        queue.wipe();
         assert_eq!(queue.staged.capacity(), 0);
     }
 
     #[test]
     fn what_was_staged_is_overwritten_once_all_of_it_is_sent() {
-        let mut queue = Queue::new();
-        queue.extend(b"password");
+        let mut queue = Queue::for_handshake();
+        for last in [false, true] {
+            queue.extend(b"password");
+            if last {
+                queue = queue.end_of_handshake();
+            }
+            queue.advance(7);
+            assert_eq!(wire(&queue), b"d", "what waits is left alone");
+            queue.advance(1);
+            assert!(queue.staged.iter().all(|&octet| octet == 0));
+        }
+        queue.extend(b"message");
         queue.advance(7);
-        queue.wipe();
-        assert_eq!(wire(&queue), b"d", "what waits is left alone");
-        queue.advance(1);
-        assert!(queue.staged.starts_with(b"password"));
-        queue.wipe();
-        assert!(queue.staged.iter().all(|&octet| octet == 0));
+        assert!(queue.staged.starts_with(b"message"), "a message costs no more than to be sent");
     }
 
     #[derive(Clone, Debug)]
