@@ -336,10 +336,10 @@ mod tests {
         let there = levels();
         let turns = there.iter().rev().chain(&there).cycle();
         let (mut stream, mut expected) = (key_stream::<32>(), key_stream::<32>());
-        for (counter, level) in (0..40).zip(turns) {
+        for (turn, level) in (0..40_usize).zip(turns) {
             // Longer than the last, so that a new pass is due.
-            let len = 100 + 64 * counter as usize;
-            assert_eq!(frame_at(*level, &mut stream, counter, len), frame(&mut expected, counter, len), "{counter}");
+            let (counter, len) = (turn as u64, 100 + 64 * turn);
+            assert_eq!(frame_at(*level, &mut stream, counter, len), frame(&mut expected, counter, len), "{turn}");
             assert!(is_wiped(&stream));
         }
     }
