@@ -15,10 +15,12 @@ use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use stream::{End, ends};
 use zmtp_codec::keys::{KeyPair, SecretKey};
-use zmtp_codec::{AnyMechanism, Entropy, Mechanism, SocketType};
+use zmtp_codec::{AnyMechanism, Entropy, Mechanism, SocketType, Verdict};
+use zmtp_connection::proto::{Establish, Outcome};
 use zmtp_connection::{
     AllowAny, Authenticator, Connection, ConnectionConfig, CredentialList, CurveClient, CurveServer, PlainClient,
     PlainCredentials, PlainServer,
@@ -303,7 +305,21 @@ fn a_server_that_does_not_read() {
                 give_up(Connection::handshake(ours, &config, &client));
             }
         }
+        refused_before_the_password_has_left(&client, &[&GREETING, WELCOME, READY].concat());
     }
+}
+
+/// What is to be said last has the password in it; that is the caller's to overwrite.
+fn refused_before_the_password_has_left(client: &PlainClient, octets: &[u8]) {
+    let config = ConnectionConfig::new(SocketType::Dealer);
+    let mut establish = Establish::new(&config, client);
+    establish.receive(octets);
+    let Outcome::Ready(established) = establish.advance(Duration::ZERO) else {
+        unreachable!("the server has let us in")
+    };
+    let mut failure = established.decide(Verdict::deny()).unwrap_err();
+    assert!(failure.last_words.len() > PASSWORD.len());
+    failure.last_words.fill(0);
 }
 
 /// Lets a handshake go as far as it can, and drops it.

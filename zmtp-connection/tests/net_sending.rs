@@ -7,6 +7,7 @@ mod support;
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -17,7 +18,9 @@ use support::{NULL, wire};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 use zmtp_connection::codec::{Command, Group, SocketType};
-use zmtp_connection::{Connection, ConnectionConfig, Event, EventRef, Message, Null, PushError, RecvError, SendError};
+use zmtp_connection::{
+    AsMessage, Connection, ConnectionConfig, Event, EventRef, Message, Null, Part, PushError, RecvError, SendError,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -281,6 +284,29 @@ async fn a_half_feeds_from_an_iterator_in_the_same_way() {
     assert_eq!(source.len(), 6 - queued);
     tx.flush().await.unwrap();
     assert_eq!(peer.taken().len(), queued * 10);
+}
+
+/// A message without its only part.
+struct Broken;
+
+impl AsMessage for Broken {
+    fn part_count(&self) -> usize {
+        1
+    }
+
+    fn part(&self, _index: usize) -> Part<'_> {
+        panic!("no such part")
+    }
+}
+
+/// Who sends was promised room before, and is past the mark.
+#[tokio::test(start_paused = true)]
+async fn the_high_water_mark_holds_after_a_message_that_panics_while_it_is_sent() {
+    let config = ConnectionConfig::builder(SocketType::Dealer).high_water_mark(10).build().unwrap();
+    let (mut connection, _peer) = with_peer(&config, SocketType::Dealer).await;
+    let sent = catch_unwind(AssertUnwindSafe(|| poll_once(pin!(connection.send(&Broken)))));
+    assert!(sent.is_err());
+    assert!(connection.feed_all(["12345678"; 10]).unwrap() < 10);
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,6 +157,8 @@ impl Ahead {
             self.blocks.zeroize();
             self.blocks = vec![[0; BLOCK]; lanes].into_boxed_slice();
         }
+        // Nothing is there until the pass is done.
+        self.from = lanes;
         self.per_frame = per_frame;
         let (mut counters, mut numbers) = ([0; MAX_LANES], [0; MAX_LANES]);
         let mut name = first;

@@ -73,6 +73,11 @@ impl<S: Sealer> Encoder<S> {
     pub fn push<M: AsMessage + ?Sized>(&mut self, message: &M) -> Result<(), PushError> {
         let parts = message.part_count();
         self.admit(parts, || message.part(0).as_slice().len())?;
+        self.message(message, parts)
+    }
+
+    #[inline(always)]
+    fn message<M: AsMessage + ?Sized>(&mut self, message: &M, parts: usize) -> Result<(), PushError> {
         if parts == 1 {
             return self.frame(FrameKind::Last, message.part(0));
         }
@@ -112,10 +117,9 @@ impl<S: Sealer> Encoder<S> {
     /// As [`push`](Self::push), whatever the high-water mark says: for who was promised room before.
     #[cfg(feature = "net")]
     pub(crate) fn push_reserved<M: AsMessage + ?Sized>(&mut self, message: &M) -> Result<(), PushError> {
-        let mark = std::mem::replace(&mut self.high_water_mark, usize::MAX);
-        let pushed = self.push(message);
-        self.high_water_mark = mark;
-        pushed
+        let parts = message.part_count();
+        self.check(parts, || message.part(0).as_slice().len())?;
+        self.message(message, parts)
     }
 
     /// Queues a message that was framed in advance, for many. Its large parts are shared, its headers and small parts are
@@ -294,14 +298,19 @@ impl<S: Sealer> Encoder<S> {
 
     #[inline]
     fn admit(&self, parts: usize, first_len: impl FnOnce() -> usize) -> Result<(), PushError> {
-        if self.failed {
-            return Err(PushError::Poisoned);
-        }
-        self.pattern.check_outgoing(parts, first_len)?;
+        self.check(parts, first_len)?;
         if !self.has_room() {
             return Err(PushError::Full { pending: self.queue.len(), limit: self.high_water_mark });
         }
         Ok(())
+    }
+
+    #[inline]
+    fn check(&self, parts: usize, first_len: impl FnOnce() -> usize) -> Result<(), PushError> {
+        if self.failed {
+            return Err(PushError::Poisoned);
+        }
+        self.pattern.check_outgoing(parts, first_len)
     }
 
     fn command(&mut self, command: &Command) -> Result<(), PushError> {

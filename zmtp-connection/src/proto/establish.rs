@@ -295,6 +295,8 @@ impl<S: Sealer, O> Established<S, O> {
         {
             let mut commands = Commands::new();
             commands.push_command(&Command::Error(reason.clone()));
+            // In one piece, as in a handshake that fails.
+            last_words.reserve_exact(self.encoder.pending() + commands.as_slice().len());
             last_words.extend(self.encoder.chunks().flatten());
             last_words.extend_from_slice(commands.as_slice());
         }
