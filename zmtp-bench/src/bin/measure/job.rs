@@ -60,7 +60,7 @@ pub(crate) enum Scenario {
     FanOut,
     /// A connection is made, one message goes there and back (DEALER to DEALER), and it is closed, again and again.
     Visits,
-    /// Connections are made, each carries one message (PUSH to PULL), and then they wait for what does not come.
+    /// Connections are made, each carries one message (PUSH to PULL), and then nothing more comes.
     Idle,
 }
 
